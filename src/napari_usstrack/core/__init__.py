@@ -1,0 +1,1 @@
+"""Data objects and protocols; numpy and the standard library only."""

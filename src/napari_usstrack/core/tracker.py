@@ -1,0 +1,169 @@
+"""What every tracking method looks like from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_usstrack.core.tracks import Cells, Source
+from napari_usstrack.core.video import Video
+
+T = TypeVar("T")
+Reach = Literal["pair", "window", "clip"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a piece of work has come.
+
+    `done` never falls and ends at `total`; `partial` may carry what is known
+    so far.
+    """
+
+    done: int
+    total: int
+    partial: Cells | None = None
+
+
+Work = Generator[Progress, None, T]
+"""Yields `Progress`, returns its result; ``close()`` cancels."""
+
+
+def ignore(_progress: Progress) -> None:
+    """Report to nobody."""
+
+
+def finish(work: Work[T], report: Callable[[Progress], object] = ignore) -> T:
+    """Run work to its end and return its result."""
+    while True:
+        try:
+            progress = next(work)
+        except StopIteration as stop:
+            return stop.value
+        report(progress)
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """Frames and places that a tracker starts from, one row each.
+
+    Attributes
+    ----------
+    frame : intp ndarray, shape (queries,)
+        Frame of each query, counted from the start of the clip.
+    xy : float64 ndarray, shape (queries, 2)
+        Position in px.
+    name : tuple of str
+        Name of the point; the same point may be queried several times.
+    first, last : intp ndarray, shape (queries,)
+        The query is followed from `first` to `last`, both included; outside,
+        the answer is missing. Left out, it is followed as far as the span goes.
+    """
+
+    frame: NDArray[np.intp]
+    xy: NDArray[np.float64]
+    name: tuple[str, ...]
+    first: NDArray[np.intp] = field(default=None)  # type: ignore[assignment]
+    last: NDArray[np.intp] = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        n = len(self.name)
+        limits = np.iinfo(np.intp)
+        put = object.__setattr__
+        put(self, "frame", _column(self.frame, n, "frame"))
+        put(self, "xy", np.asarray(self.xy, dtype=np.float64).reshape(n, 2))
+        first = np.full(n, limits.min) if self.first is None else self.first
+        last = np.full(n, limits.max) if self.last is None else self.last
+        put(self, "first", _column(first, n, "first"))
+        put(self, "last", _column(last, n, "last"))
+
+    def __len__(self) -> int:
+        return len(self.name)
+
+    def limits(self, span: range) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """First and last frame of each query inside `span`."""
+        return np.maximum(self.first, span.start), np.minimum(self.last, span.stop - 1)
+
+    def asked(self, span: range) -> NDArray[np.bool_]:
+        """Cells ``[len(span), queries]`` that an answer may fill."""
+        first, last = self.limits(span)
+        frames = np.arange(span.start, span.stop)[:, None]
+        return (frames >= first) & (frames <= last)
+
+    def digest_parts(self) -> tuple[object, ...]:
+        """All that decides an answer, for `core.provenance.digest`."""
+        return self.frame, self.xy, list(self.name), self.first, self.last
+
+
+def _column(values: ArrayLike, length: int, name: str) -> NDArray[np.intp]:
+    column = np.asarray(values, dtype=np.intp)
+    if column.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},), got {column.shape}")
+    return column
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a tracker says of itself.
+
+    Attributes
+    ----------
+    name : str
+        Unique, as typed on the command line.
+    source : Source
+        What its cells are marked with.
+    reach : {"pair", "window", "clip"}
+        How many frames it looks at together.
+    bound_px : float
+        Largest error on the contract suite's scenes, in px.
+    version : int
+        Raised whenever its numbers change.
+    summary : str
+        One line for a user.
+    """
+
+    name: str
+    source: Source
+    reach: Reach
+    bound_px: float
+    version: int = 1
+    summary: str = ""
+
+
+class Tracker(Protocol):
+    """Follows query points through a clip."""
+
+    @property
+    def traits(self) -> Traits:
+        """What the tracker says of itself."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings in force, plain values."""
+        ...
+
+    def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
+        """Follow queries both ways from their frames, inside their limits.
+
+        The result has one row per frame of `span` and one column per query.
+        Yields after every frame pair or window.
+        """
+        ...
+
+
+class Detector(Protocol):
+    """Finds points by name, with no query to start from."""
+
+    @property
+    def traits(self) -> Traits:
+        """What the detector says of itself."""
+        ...
+
+    def detect(self, video: Video, names: Sequence[str], span: range) -> Work[Cells]:
+        """Find the named points in every frame of `span`."""
+        ...

@@ -1,0 +1,1 @@
+"""Clips with exact motion."""
