@@ -47,6 +47,10 @@ def finish(work: Work[T], report: Callable[[Progress], object] = ignore) -> T:
         report(progress)
 
 
+def _unset() -> NDArray[np.intp]:
+    return np.empty(0, dtype=np.intp)
+
+
 @dataclass(frozen=True, eq=False)
 class Queries:
     """Frames and places that a tracker starts from, one row each.
@@ -67,8 +71,8 @@ class Queries:
     frame: NDArray[np.intp]
     xy: NDArray[np.float64]
     name: tuple[str, ...]
-    first: NDArray[np.intp] = field(default=None)  # type: ignore[assignment]
-    last: NDArray[np.intp] = field(default=None)  # type: ignore[assignment]
+    first: NDArray[np.intp] = field(default_factory=_unset)
+    last: NDArray[np.intp] = field(default_factory=_unset)
 
     def __post_init__(self) -> None:
         n = len(self.name)
@@ -76,8 +80,8 @@ class Queries:
         put = object.__setattr__
         put(self, "frame", _column(self.frame, n, "frame"))
         put(self, "xy", np.asarray(self.xy, dtype=np.float64).reshape(n, 2))
-        first = np.full(n, limits.min) if self.first is None else self.first
-        last = np.full(n, limits.max) if self.last is None else self.last
+        first = self.first if len(self.first) else np.full(n, limits.min)
+        last = self.last if len(self.last) else np.full(n, limits.max)
         put(self, "first", _column(first, n, "first"))
         put(self, "last", _column(last, n, "last"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -106,7 +106,7 @@ class Cells:
     def __post_init__(self) -> None:
         shape = np.shape(self.source)
         for name, dtype, tail in _COLUMNS:
-            array = _locked(getattr(self, name), dtype)
+            array: NDArray = _locked(getattr(self, name), dtype)
             if array.shape != (*shape, *tail) or len(shape) != 2:
                 raise ValueError(
                     f"{name} must have shape {(*shape, *tail)} (frames x points), got {array.shape}"
@@ -176,7 +176,7 @@ CELL_ARRAYS = tuple(name for name, _, _ in _COLUMNS)
 C = TypeVar("C", bound=Cells)
 
 
-def blank_arrays(frames: int, points: int) -> dict[str, NDArray]:
+def blank_arrays(frames: int, points: int) -> dict[str, Any]:
     """Writable arrays of an empty block, by field name."""
     return {
         "xy": np.full((frames, points, 2), np.nan),
@@ -186,7 +186,7 @@ def blank_arrays(frames: int, points: int) -> dict[str, NDArray]:
     }
 
 
-def arrays_of(cells: Cells) -> dict[str, NDArray]:
+def arrays_of(cells: Cells) -> dict[str, Any]:
     """Writable copies of the four arrays, by field name."""
     return {name: getattr(cells, name).copy() for name in CELL_ARRAYS}
 
@@ -270,7 +270,8 @@ class Tracks(Cells):
     def blank(cls, video: VideoInfo, points: Sequence[PointInfo] = ()) -> Self:
         """Tracks of `points` with nothing labelled yet."""
         points = tuple(points)
-        return cls(**blank_arrays(video.frame_count, len(points)), points=points, video=video)
+        arrays = blank_arrays(video.frame_count, len(points))
+        return cls(**arrays, points=points, video=video)
 
     def with_cells(self, cells: Cells, *steps: Step) -> Tracks:
         """Same points and video with other cells and more log."""
