@@ -55,7 +55,8 @@ class Calibration:
             return False
         steps = np.diff(self.times_s)
         middle = float(np.median(steps))
-        return bool(np.abs(steps - middle).max() > max(1e-3, 0.02 * middle))
+        rounding_s = 1e-6
+        return bool(np.abs(steps - middle).max() > max(1e-3, 0.02 * middle) + rounding_s)
 
     def seconds(self, frames: ArrayLike) -> NDArray[np.float64]:
         """Times in seconds of the given frames; NaN while unknown."""
@@ -77,4 +78,6 @@ class Calibration:
 
     def with_rate(self, frame_count: int, fps: float, source: str) -> Calibration:
         """Copy with frames at a constant rate in frames per second."""
+        if not (np.isfinite(fps) and fps > 0):
+            raise ValueError(f"fps must be a positive number, got {fps}")
         return replace(self, times_s=np.arange(frame_count) / fps, time_source=source)

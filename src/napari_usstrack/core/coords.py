@@ -1,6 +1,6 @@
 """The only arithmetic that resizes, crops, flips or swaps.
 
-Each map knows the frame size it starts from, sends positions there with
+Each map knows the frame size it leads to, sends positions there with
 `forward` and back with `backward`, and pictures with `picture` where that
 needs no interpolation. Positions are ``(..., 2)`` as (x, y) in px, integers
 are pixel centres.
@@ -90,7 +90,11 @@ class Crop:
         return np.asarray(xy, dtype=np.float64) + (self.left, self.top)
 
     def picture(self, frames: NDArray) -> NDArray:
-        """Cut ``[..., y, x]`` to the window."""
+        """Cut ``[..., y, x]`` to the window, which must lie inside."""
+        height, width = frames.shape[-2:]
+        right, bottom = self.left + self.width, self.top + self.height
+        if min(self.left, self.top) < 0 or right > width or bottom > height:
+            raise ValueError(f"{self} does not fit a frame of {width} x {height} px")
         return frames[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_usstrack.core.errors import EditConflictError
+from napari_usstrack.core.errors import EditConflictError, UsstrackError
 from napari_usstrack.core.tracks import (
     CELL_ARRAYS,
     Cells,
@@ -47,6 +47,24 @@ class Edit:
     before: Cells
     after: Cells
     roster: tuple[Roster, Roster]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.frames), len(self.points))
+        if self.before.shape != shape or self.after.shape != shape:
+            raise ValueError(
+                f"'{self.name}' needs blocks of {shape} (frames x points), "
+                f"got {self.before.shape} and {self.after.shape}"
+            )
+        if shape[0] and (self.frames.min() < 0 or len(np.unique(self.frames)) != shape[0]):
+            raise ValueError(f"frames of '{self.name}' must be different and not negative")
+        if len(set(self.points)) != shape[1]:
+            raise ValueError(f"points of '{self.name}' must be different, got {self.points}")
+        for points in self.roster:
+            names = [point.name for point in points]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise UsstrackError(
+                    f"There is already a point named {sorted(twice)[0]!r}; choose another name."
+                )
 
     def apply(self, tracks: Tracks) -> Tracks:
         """Annotations after this edit.
@@ -121,6 +139,44 @@ def put(
     return write(tracks, f"{verb} {point}", [frame], [point], cells)
 
 
+def scatter(
+    tracks: Tracks,
+    name: str,
+    places: Mapping[tuple[int, str], ArrayLike | None],
+    source: Source = Source.MANUAL,
+    new: Sequence[PointInfo] = (),
+) -> Edit:
+    """Place, move or, with None, forget single cells in one edit.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        The annotations.
+    name : str
+        What the user sees in the undo menu.
+    places : mapping
+        Position in px, or None, by frame and point name.
+    source : Source
+        Who placed them.
+    new : sequence of PointInfo
+        Points to add with the same edit.
+    """
+    wide = _widened(tracks, (*tracks.points, *new))
+    frames = sorted({frame for frame, _ in places})
+    points = sorted({point for _, point in places}, key=wide.column)
+    before = wide.block(frames, [wide.column(point) for point in points])
+    arrays = arrays_of(before)
+    for (frame, point), xy in places.items():
+        at = frames.index(frame), points.index(point)
+        arrays["xy"][at] = np.nan if xy is None else xy
+        arrays["confidence"][at] = np.nan
+        arrays["visible"][at] = xy is not None
+        arrays["source"][at] = Source.MISSING if xy is None else source
+    rows = np.asarray(frames, dtype=np.intp)
+    roster = (tracks.points, wide.points)
+    return Edit(name, rows, tuple(points), before, Cells(**arrays), roster)
+
+
 def clear(tracks: Tracks, frames: ArrayLike, points: Sequence[str]) -> Edit:
     """Forget what was said of the points in these frames."""
     frames = np.asarray(frames, dtype=np.intp)
@@ -160,6 +216,8 @@ def remove_point(tracks: Tracks, point: str) -> Edit:
 
 def rename_point(tracks: Tracks, old: str, new: str) -> Edit:
     """Give a point another name, keeping its place, colour and labels."""
+    if new in tracks.names:
+        raise UsstrackError(f"There is already a point named {new!r}; choose another name.")
     column = tracks.column(old)
     frames = np.flatnonzero(tracks.source[:, column])
     held = tracks.block(frames, [column])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
@@ -55,6 +56,9 @@ class Step:
         """Plain values, ready for JSON."""
         return {**self.__dict__, "settings": dict(self.settings)}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Step.from_dict, (self.to_dict(),)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Step:
         """The inverse of `to_dict`."""
@@ -62,23 +66,43 @@ class Step:
 
 
 def digest(*parts: object) -> str:
-    """Short stable fingerprint of arrays, strings, numbers, mappings and dataclasses."""
-    state = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        if isinstance(part, np.ndarray):
-            state.update(f"{part.dtype.str}{part.shape}".encode())
-            state.update(np.ascontiguousarray(part).tobytes())
-        elif isinstance(part, bytes):
-            state.update(part)
-        else:
-            state.update(json.dumps(_plain(part), sort_keys=True, default=str).encode())
-        state.update(b"\0")
-    return state.hexdigest()
+    """Short stable fingerprint of plain values, arrays, mappings and dataclasses.
+
+    The same in every process; any nested array counts in full.
+
+    Raises
+    ------
+    TypeError
+        For an object whose content cannot be told.
+    """
+    text = json.dumps([_plain(part) for part in parts], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _plain(part: object) -> object:
-    if is_dataclass(part) and not isinstance(part, type):
-        return asdict(part)
+    if part is None or isinstance(part, str | int | float):
+        return part
+    if isinstance(part, np.generic):
+        return part.item()
+    if isinstance(part, np.ndarray) and part.dtype != object:
+        return {"array": [part.dtype.str, part.shape, _sum(np.ascontiguousarray(part).tobytes())]}
+    if isinstance(part, bytes):
+        return {"bytes": _sum(part)}
     if isinstance(part, Mapping):
-        return dict(part)
-    return part
+        return {"mapping": {str(key): _plain(value) for key, value in part.items()}}
+    if isinstance(part, list | tuple):
+        return [_plain(value) for value in part]
+    if isinstance(part, set | frozenset):
+        return {"set": sorted(json.dumps(_plain(value), sort_keys=True) for value in part)}
+    if isinstance(part, PurePath):
+        return {"path": part.as_posix()}
+    if isinstance(part, range):
+        return {"range": str(part)}
+    if is_dataclass(part) and not isinstance(part, type):
+        values = {item.name: _plain(getattr(part, item.name)) for item in fields(part)}
+        return {type(part).__name__: values}
+    raise TypeError(f"cannot make a digest of {type(part).__name__}")
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

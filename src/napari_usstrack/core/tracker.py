@@ -38,13 +38,16 @@ def ignore(_progress: Progress) -> None:
 
 
 def finish(work: Work[T], report: Callable[[Progress], object] = ignore) -> T:
-    """Run work to its end and return its result."""
-    while True:
-        try:
-            progress = next(work)
-        except StopIteration as stop:
-            return stop.value
-        report(progress)
+    """Run work to its end and return its result; closes it if `report` raises."""
+    try:
+        while True:
+            try:
+                progress = next(work)
+            except StopIteration as stop:
+                return stop.value
+            report(progress)
+    finally:
+        work.close()
 
 
 def _unset() -> NDArray[np.intp]:
@@ -79,7 +82,7 @@ class Queries:
         limits = np.iinfo(np.intp)
         put = object.__setattr__
         put(self, "frame", _column(self.frame, n, "frame"))
-        put(self, "xy", np.asarray(self.xy, dtype=np.float64).reshape(n, 2))
+        put(self, "xy", _positions(self.xy, n))
         first = self.first if len(self.first) else np.full(n, limits.min)
         last = self.last if len(self.last) else np.full(n, limits.max)
         put(self, "first", _column(first, n, "first"))
@@ -101,6 +104,13 @@ class Queries:
     def digest_parts(self) -> tuple[object, ...]:
         """All that decides an answer, for `core.provenance.digest`."""
         return self.frame, self.xy, list(self.name), self.first, self.last
+
+
+def _positions(values: ArrayLike, length: int) -> NDArray[np.float64]:
+    xy = np.asarray(values, dtype=np.float64)
+    if xy.shape != (length, 2) and (length or xy.size):
+        raise ValueError(f"xy must have shape ({length}, 2), got {xy.shape}")
+    return xy.reshape(length, 2)
 
 
 def _column(values: ArrayLike, length: int, name: str) -> NDArray[np.intp]:

@@ -91,7 +91,8 @@ class Cells:
         Pixels of the full frame, x right, y down, an integer is a pixel
         centre. NaN exactly where `source` is MISSING or ABSENT.
     confidence : float32 ndarray, shape (frames, points)
-        What the method reported, 0 to 1; NaN where it reported nothing.
+        What the method reported, 0 to 1; NaN where it reported nothing, as
+        in every cell that is MISSING.
     visible : bool ndarray, shape (frames, points)
         In view and not hidden.
     source : uint8 ndarray, shape (frames, points)
@@ -113,6 +114,7 @@ class Cells:
                 )
             object.__setattr__(self, name, array)
         _check_values(self)
+        _forget_unseen(self)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -206,7 +208,7 @@ def trusted(cls: type[C], **fields: object) -> C:
 
 
 def _locked(value: ArrayLike, dtype: type) -> NDArray:
-    array = np.array(value, dtype=dtype, order="C")
+    array: NDArray = np.array(value, dtype=dtype, order="C")
     array.flags.writeable = False
     return array
 
@@ -216,14 +218,23 @@ def _check_values(cells: Cells) -> None:
         return
     if cells.source.max() > max(Source):
         raise ValueError(f"unknown source {cells.source.max()}")
-    finite = np.isfinite(cells.xy).all(axis=-1)
-    if not np.array_equal(finite, cells.present):
-        raise ValueError("xy must be finite exactly where source names a position")
-    if (cells.visible & ~finite).any():
+    present = cells.present
+    empty = np.isnan(cells.xy)
+    agree = (empty[..., 0] != present) & (empty[..., 1] != present)
+    if not agree.all() or np.isinf(cells.xy).any():
+        raise ValueError("xy must be finite where source names a position and NaN elsewhere")
+    if (cells.visible & ~present).any():
         raise ValueError("a cell without a position cannot be visible")
-    known = cells.confidence[~np.isnan(cells.confidence)]
-    if known.size and (known.min() < 0 or known.max() > 1):
+    if ((cells.confidence < 0) | (cells.confidence > 1)).any():
         raise ValueError("confidence must lie in 0..1 or be NaN")
+
+
+def _forget_unseen(cells: Cells) -> None:
+    said = (cells.source == Source.MISSING) & ~np.isnan(cells.confidence)
+    if said.any():
+        confidence = np.where(said, np.float32(np.nan), cells.confidence)
+        confidence.flags.writeable = False
+        object.__setattr__(cells, "confidence", confidence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +252,8 @@ class Tracks(Cells):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "points", tuple(self.points))
+        object.__setattr__(self, "log", tuple(self.log))
         frames, points = self.shape
         if frames != self.video.frame_count:
             raise ValueError(f"{frames} rows for a video of {self.video.frame_count} frames")
@@ -256,6 +269,8 @@ class Tracks(Cells):
 
     def column(self, name: str) -> int:
         """Column of the named point."""
+        if name not in self.names:
+            raise ValueError(f"no point named {name!r}, only {', '.join(self.names) or 'none'}")
         return self.names.index(name)
 
     def point(self, name: str) -> PointInfo:
@@ -303,6 +318,8 @@ class Tracks(Cells):
 
         Points are matched by name; those only `other` has come last.
         """
+        if other.shape[0] != self.shape[0]:
+            raise ValueError(f"{self.shape[0]} frames over {other.shape[0]} frames")
         mine = set(self.names)
         points = (*self.points, *(p for p in other.points if p.name not in mine))
         out = blank_arrays(self.shape[0], len(points))

@@ -1,0 +1,38 @@
+"""Sample clips: a real echo cine and speckle with known motion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_usstrack.core.coords import swapped
+from napari_usstrack.io.array_video import array_video
+from napari_usstrack.io.registry import open_video
+from napari_usstrack.io.sample import embedded_cine
+from napari_usstrack.synth.speckle import sample_clip
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+
+
+def echo_cine() -> list[LayerTuple]:
+    """Apical echo cine of 30 frames, from the installed pydicom package."""
+    video = open_video(embedded_cine())
+    return [_clip(video.with_info(replace(video.info, path="")), "echo cine")]
+
+
+def speckle() -> list[LayerTuple]:
+    """Generate speckle that contracts twice, with the true paths as tracks."""
+    clip, queries = sample_clip()
+    video = array_video(clip.frames, spacing_mm=(0.1, 0.1), fps=30.0, name="speckle")
+    paths = swapped(clip.truth(queries))
+    frames, points = np.indices(paths.shape[:2])
+    rows = np.column_stack([points.ravel(), frames.ravel(), paths.reshape(-1, 2)])
+    truth = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    return [_clip(video, "speckle"), (truth, {"name": "speckle true motion"}, "tracks")]
+
+
+def _clip(video: Any, name: str) -> LayerTuple:
+    options = {"name": name, "rgb": False, "contrast_limits": (0, 255), "colormap": "gray"}
+    return video, options, "image"

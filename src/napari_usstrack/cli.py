@@ -1,0 +1,266 @@
+"""The command ``usstrack``: everything the dock does, without a window."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from napari_usstrack.core.errors import UsstrackError
+
+if TYPE_CHECKING:
+    from napari_usstrack.core.tracker import Work
+    from napari_usstrack.core.tracks import Tracks
+    from napari_usstrack.core.video import Video
+
+T = TypeVar("T")
+app = typer.Typer(
+    name="usstrack",
+    help="Follow points through ultrasound video. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Direction(StrEnum):
+    """Which way to track from the query frame."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+    BOTH = "both"
+
+
+Clip = Annotated[Path, typer.Argument(help="Video: mp4, avi, mov, m4v, mkv, tif, npy, npz, DICOM.")]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        "--mm-per-px", metavar="X[,Y]", help="Scale in mm per px, over what the file says."
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option("--fps", min=1e-6, help="Frames per second, over what the file says."),
+]
+Points = Annotated[
+    Path,
+    typer.Option("--points", "-p", help="Labels as tidy CSV: frame,point,x,y (px, from 0)."),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Tidy CSV to write.")]
+Method = Annotated[str, typer.Option("--method", "-m", help="Tracking method.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Setting of the method; repeatable."),
+]
+
+
+@app.command(epilog="Example: usstrack info trial01.mp4 --json")
+def info(
+    clip: Clip,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    mm_per_px: Scale = None,
+    fps: Rate = None,
+) -> None:
+    """Show frames, size, times, scale and where the scale came from."""
+    from napari_usstrack.pipelines import describe
+
+    found = _open(clip, mm_per_px, fps).info
+    if as_json:
+        typer.echo(json.dumps(describe.facts(found), indent=2))
+        return
+    typer.echo(found.name)
+    for label, text in describe.lines(found):
+        typer.echo(f"  {label:<9}{text}")
+
+
+@app.command(
+    epilog="Example: usstrack track trial01.mp4 --points points.csv --output tracks.csv "
+    "--set window=31 --mm-per-px 0.0883"
+)
+def track(
+    clip: Clip,
+    points: Points,
+    output: Output,
+    method: Method = "lucas-kanade",
+    settings: Settings = None,
+    start: Annotated[int | None, typer.Option(help="First frame to track, from 0.")] = None,
+    stop: Annotated[int | None, typer.Option(help="Last frame to track, included.")] = None,
+    direction: Annotated[
+        Direction, typer.Option(help="Which way from the query frame.")
+    ] = Direction.BOTH,
+    mm_per_px: Scale = None,
+    fps: Rate = None,
+) -> None:
+    """Follow points through a clip from the first labelled frame of each."""
+    from napari_usstrack.pipelines import track as tracking
+    from napari_usstrack.pipelines import trackers
+
+    tracker = trackers.make(method, _options(settings))
+    video, labels = _inputs(clip, points, output, mm_per_px, fps)
+    work = tracking.track(video, labels, tracker, start=start, stop=stop, direction=direction.value)
+    _write(_run(work, "Tracking"), output)
+
+
+@app.command(epilog="Example: usstrack fill trial01.mp4 --points anchors.csv --output tracks.csv")
+def fill(
+    clip: Clip,
+    points: Points,
+    output: Output,
+    method: Method = "lucas-kanade",
+    settings: Settings = None,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Also track before the first and after the last label.")
+    ] = False,
+    mm_per_px: Scale = None,
+    fps: Rate = None,
+) -> None:
+    """Fill the frames between labelled frames; labels stay exactly where they are."""
+    from napari_usstrack.pipelines import fill as filling
+    from napari_usstrack.pipelines import trackers
+
+    tracker = trackers.make(method, _options(settings))
+    video, labels = _inputs(clip, points, output, mm_per_px, fps)
+    _write(_run(filling.fill(video, labels, tracker, extend=extend), "Filling"), output)
+
+
+@app.command(epilog="Example: usstrack demo --output usstrack-demo")
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
+        "usstrack-demo"
+    ),
+) -> None:
+    """Track a real echo cine that ships with pydicom; needs no files and no network."""
+    from napari_usstrack.pipelines import describe
+    from napari_usstrack.pipelines.demo import run_demo
+
+    made = _run(run_demo(output), "Demo")
+    tracks = made.tracks
+    for label, text in describe.lines(tracks.video):
+        typer.echo(f"  {label:<9}{text}")
+    typer.echo()
+    for line in describe.travel(tracks):
+        typer.echo(f"  {line}")
+    typer.echo()
+    for what, path in (
+        ("points", made.points),
+        ("tracks", made.csv),
+        ("project", made.project),
+        ("picture", made.picture),
+        ("film", made.film),
+    ):
+        typer.echo(f"  {what:<9}{path}")
+    typer.echo(f"\nSee it in napari: usstrack open {made.clip}")
+
+
+@app.command(name="open", epilog="Example: usstrack open trial01.mp4")
+def open_window(
+    clip: Annotated[Path | None, typer.Argument(help="Video to open.")] = None,
+) -> None:
+    """Start napari with the plugin docked."""
+    import subprocess
+    from importlib.util import find_spec
+
+    if not any(
+        find_spec(f"{binding}{version}") for binding in ("PyQt", "PySide") for version in "6"
+    ):
+        raise UsstrackError(
+            "napari needs a Qt binding, which is missing; install one with: pip install "
+            '"napari-usstrack[all]"'
+        )
+    if clip is not None:
+        _open(clip, None, None)
+    files = [] if clip is None else [str(clip)]
+    command = [sys.executable, "-m", "napari", *files, "--with", "napari-usstrack", "USSTrack"]
+    raise typer.Exit(subprocess.call(command))
+
+
+def main() -> None:
+    """Run the command; a problem with the input ends it with one sentence."""
+    try:
+        app()
+    except UsstrackError as error:
+        typer.echo(f"usstrack: {error}", err=True)
+        sys.exit(1)
+
+
+def _open(clip: Path, mm_per_px: str | None, fps: float | None) -> Video:
+    from napari_usstrack.io.registry import open_video
+
+    return open_video(clip, spacing_mm=_spacing(mm_per_px), fps=fps)
+
+
+def _inputs(
+    clip: Path, points: Path, output: Path, mm_per_px: str | None, fps: float | None
+) -> tuple[Video, Tracks]:
+    from napari_usstrack.io.tables import check_writable, read_points
+
+    if output.resolve() in (clip.resolve(), points.resolve()):
+        raise UsstrackError(f"{output} is an input; choose another name with --output.")
+    check_writable(output)
+    video = _open(clip, mm_per_px, fps)
+    for warning in video.info.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return video, read_points(points, video.info)
+
+
+def _spacing(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 2) or not all(0 < value < 1e3 for value in values):
+        raise UsstrackError(
+            f"--mm-per-px cannot be '{text}'; give one or two positive numbers, as in 0.0883 or "
+            "0.08,0.1 (x,y)."
+        )
+    return values[0], values[-1]
+
+
+def _options(settings: list[str] | None) -> dict[str, str]:
+    pairs = [setting.partition("=") for setting in settings or []]
+    for name, equals, value in pairs:
+        if not (name and equals and value):
+            raise UsstrackError(f"--set takes NAME=VALUE, as in window=31; got '{name}{equals}'.")
+    return {name: value for name, _, value in pairs}
+
+
+def _run(work: Work[T], title: str) -> T:
+    from napari_usstrack.core.tracker import Progress, finish
+
+    with typer.progressbar(length=1000, label=title, file=sys.stderr) as bar:
+
+        def report(progress: Progress) -> None:
+            share = 1000 * progress.done // max(progress.total, 1)
+            if share > bar.pos:
+                bar.update(share - bar.pos)
+
+        return finish(work, report)
+
+
+def _write(tracks: Tracks, output: Path) -> None:
+    from napari_usstrack.io.tables import write_tracks
+    from napari_usstrack.pipelines import describe
+
+    write_tracks(tracks, output)
+    frames, points = tracks.shape
+    typer.echo(f"{output}: {frames * points} rows, {frames} frames x {points} points")
+    lost = tracks.present & ~tracks.visible
+    if lost.any():
+        names = ", ".join(
+            n for n, any_lost in zip(tracks.names, lost.any(axis=0), strict=True) if any_lost
+        )
+        typer.echo(f"  lost in some frames: {names}")
+    for label, text in describe.lines(tracks.video):
+        if label != "warning":
+            typer.echo(f"  {label:<9}{text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Steps between neighbouring frames, chained over a clip in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_usstrack.core.tracker import Progress, Queries, Work
+from napari_usstrack.core.tracks import Cells, Source, blank_arrays
+from napari_usstrack.core.video import Video
+
+CHUNK = 16
+REGAINED = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Landing:
+    """Where points of one frame lie in a neighbouring frame.
+
+    Attributes
+    ----------
+    xy : float64 ndarray, shape (points, 2)
+        Positions in px.
+    confidence : float64 ndarray, shape (points,)
+        0 to 1.
+    found : bool ndarray, shape (points,)
+        False where the point was lost in this step.
+    """
+
+    xy: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    found: NDArray[np.bool_]
+
+
+StepFunction = Callable[[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]], Landing]
+
+
+def follow(
+    step: StepFunction,
+    video: Video,
+    queries: Queries,
+    span: range,
+    source: Source,
+    patience: int = 0,
+) -> Work[Cells]:
+    """Chain `step` from every query both ways inside its limits.
+
+    All points that live in a frame pair go into one call. A point that is
+    lost keeps its last believed position, not visible, confidence 0. For
+    `patience` frames it is looked for again from the frame it was last seen
+    in; after that it stays lost.
+    """
+    out = _Answer(queries, span, source, patience)
+    passes = (_forward(queries, span), _backward(queries, span))
+    total = sum(len(frames) for frames, _ in passes)
+    done = 0
+    for frames, ends in passes:
+        sign = frames.step
+        out.turn()
+        for here, there, pair in neighbours(video, frames):
+            alive = (queries.frame * sign <= here * sign) & (here * sign < ends * sign)
+            out.advance(step, here, there, alive, pair)
+            done += 1
+            yield Progress(done, total)
+    if total == 0:
+        yield Progress(0, 0)
+    return out.cells()
+
+
+def _forward(queries: Queries, span: range) -> tuple[range, NDArray[np.intp]]:
+    first, last = queries.limits(span)
+    moving = (queries.frame < last) & (first <= queries.frame)
+    if not moving.any():
+        return range(0), last
+    return range(int(queries.frame[moving].min()), int(last[moving].max())), last
+
+
+def _backward(queries: Queries, span: range) -> tuple[range, NDArray[np.intp]]:
+    first, last = queries.limits(span)
+    moving = (queries.frame > first) & (queries.frame <= last)
+    if not moving.any():
+        return range(0, 0, -1), first
+    return range(int(queries.frame[moving].max()), int(first[moving].min()), -1), first
+
+
+def neighbours(
+    video: Video, frames: range
+) -> Iterator[tuple[int, int, tuple[NDArray[np.uint8], NDArray[np.uint8]]]]:
+    """Each frame of a range with its successor in the range's direction.
+
+    Yields frame index, successor index and both grey frames; reads ahead in
+    chunks so that going backward decodes each stretch of the clip once.
+    """
+    if not frames:
+        return
+    sign = frames.step
+    stop = frames[-1] + sign
+    held: NDArray[np.uint8] | None = None
+    for begin in range(frames.start, stop + sign, sign * CHUNK):
+        end = begin + sign * (CHUNK - 1)
+        end = min(end, stop) if sign > 0 else max(end, stop)
+        low, high = min(begin, end), max(begin, end)
+        chunk = video.frames(range(low, high + 1))[::sign]
+        for offset, picture in enumerate(chunk):
+            here = begin + sign * offset
+            if held is not None:
+                yield here - sign, here, (held, picture)
+            held = picture
+
+
+class _Answer:
+    """The cells found so far, and the pictures in which lost points were last seen."""
+
+    def __init__(self, queries: Queries, span: range, source: Source, patience: int) -> None:
+        self._span = span
+        self._source = source
+        self._patience = patience
+        self._asked = queries.asked(span)
+        self._arrays = blank_arrays(len(span), len(queries))
+        inside = np.flatnonzero((queries.frame >= span.start) & (queries.frame < span.stop))
+        rows = queries.frame[inside] - span.start
+        self._arrays["xy"][rows, inside] = queries.xy[inside]
+        self._arrays["confidence"][rows, inside] = 1.0
+        self._arrays["visible"][rows, inside] = True
+        self.turn()
+
+    def turn(self) -> None:
+        """Start a pass in the other direction."""
+        self._seen = np.zeros(self._asked.shape[1], dtype=np.intp)
+        self._pictures: dict[int, NDArray[np.uint8]] = {}
+
+    def advance(
+        self,
+        step: StepFunction,
+        here: int,
+        there: int,
+        alive: NDArray[np.bool_],
+        pair: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    ) -> None:
+        """Carry all living points from frame `here` to frame `there`."""
+        row, to = here - self._span.start, there - self._span.start
+        a = self._arrays
+        a["xy"][to, alive] = a["xy"][row, alive]
+        a["confidence"][to, alive] = 0.0
+        a["visible"][to, alive] = False
+        moving = np.flatnonzero(alive & a["visible"][row])
+        self._seen[moving] = here
+        if moving.size:
+            self._land(moving, to, step(*pair, a["xy"][row, moving]))
+        if self._patience:
+            self._look_again(step, here, to, np.flatnonzero(alive & ~a["visible"][row]), pair[1])
+            if not a["visible"][to, moving].all():
+                self._pictures[here] = pair[0]
+
+    def _look_again(
+        self,
+        step: StepFunction,
+        here: int,
+        to: int,
+        lost: NDArray[np.intp],
+        picture: NDArray[np.uint8],
+    ) -> None:
+        for seen in list(self._pictures):
+            group = lost[self._seen[lost] == seen]
+            if group.size == 0 or abs(here - seen) >= self._patience:
+                del self._pictures[seen]
+                continue
+            start = self._arrays["xy"][to, group]
+            landing = step(self._pictures[seen], picture, start)
+            sure = landing.found & (landing.confidence >= REGAINED)
+            self._land(group, to, Landing(landing.xy, landing.confidence, sure))
+
+    def _land(self, queries: NDArray[np.intp], to: int, landing: Landing) -> None:
+        found = queries[landing.found]
+        self._arrays["xy"][to, found] = landing.xy[landing.found]
+        self._arrays["confidence"][to, found] = landing.confidence[landing.found]
+        self._arrays["visible"][to, found] = True
+
+    def cells(self) -> Cells:
+        """All cells that were asked for."""
+        a = self._arrays
+        hidden = ~self._asked
+        a["xy"][hidden] = np.nan
+        a["confidence"][hidden] = np.nan
+        a["visible"][hidden] = False
+        known = ~np.isnan(a["xy"]).any(axis=-1)
+        a["source"][known] = self._source
+        return Cells(**a)

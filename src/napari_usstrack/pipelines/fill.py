@@ -1,0 +1,144 @@
+"""Fill the frames between anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.tracker import Progress, Queries, Tracker, Work
+from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Source, Tracks, blank_arrays
+from napari_usstrack.core.video import Video
+from napari_usstrack.flow.blending import blend
+from napari_usstrack.pipelines.queries import Stretch, open_ends, queries_from, stretches
+from napari_usstrack.pipelines.results import run_of, step_of, ticket_of
+
+BATCH_CELLS = 4_000_000
+
+
+def fill(
+    video: Video,
+    annotations: Tracks,
+    tracker: Tracker,
+    spans: Sequence[Stretch] | None = None,
+    *,
+    extend: bool = False,
+    onto: Tracks | None = None,
+) -> Work[Tracks]:
+    """Fill the frames between anchors, forward and backward passes blended.
+
+    Parameters
+    ----------
+    video : Video
+        The clip.
+    annotations : Tracks
+        Anchors.
+    tracker : Tracker
+        The method of both passes.
+    spans : sequence of Stretch, optional
+        Which stretches to fill; all if None.
+    extend : bool
+        Also run free before the first and after the last anchor of a point.
+    onto : Tracks, optional
+        A former run that keeps its cells elsewhere.
+
+    Returns
+    -------
+    Tracks
+        Anchors exactly where they were set, filled cells between.
+    """
+    spans = stretches(annotations) if spans is None else spans
+    if not annotations.by_hand.any():
+        raise UsstrackError("No point is labelled yet; label points in at least two frames.")
+    arrays = blank_arrays(*annotations.shape)
+    if onto is not None:
+        shared = [name for name in annotations.names if name in onto.names]
+        kept = [annotations.column(name) for name in shared]
+        for name in CELL_ARRAYS:
+            arrays[name][:, kept] = getattr(onto, name)[:, [onto.column(n) for n in shared]]
+    tails = open_ends(annotations) if extend else ()
+    batches = [*_batches(spans), *([tails] if tails else [])]
+    total = sum(2 * len(_hull(batch)) for batch in batches)
+    done = 0
+    for batch in batches:
+        span = _hull(batch)
+        work = tracker.track(video, _batch_queries(annotations, batch), span)
+        found = yield from _rebased(work, done, total)
+        done += 2 * len(span)
+        _place(arrays, annotations, batch, found, span)
+    _pin(arrays, annotations)
+    yield Progress(total, total)
+    step = step_of("fill", tracker, fill_ticket(annotations, tracker), range(annotations.shape[0]))
+    return run_of(annotations, arrays, step)
+
+
+def fill_ticket(annotations: Tracks, tracker: Tracker) -> str:
+    """Digest of all that `fill` reads."""
+    return ticket_of(annotations, tracker, "fill", annotations.source, annotations.xy)
+
+
+def _batches(spans: Sequence[Stretch]) -> Iterator[tuple[Stretch, ...]]:
+    """Split stretches so that one batch's answer stays within `BATCH_CELLS`."""
+    batch: list[Stretch] = []
+    last = 0
+    for stretch in sorted(spans, key=lambda s: (s.first, s.last)):
+        last = max(last, stretch.last)
+        if batch and (last - batch[0].first + 1) * 2 * (len(batch) + 1) > BATCH_CELLS:
+            yield tuple(batch)
+            batch, last = [], stretch.last
+        batch.append(stretch)
+    if batch:
+        yield tuple(batch)
+
+
+def _hull(batch: Sequence[Stretch]) -> range:
+    return range(min(s.first for s in batch), max(s.last for s in batch) + 1)
+
+
+def _batch_queries(annotations: Tracks, batch: Sequence[Stretch]) -> Queries:
+    rows = []
+    for stretch in batch:
+        column = annotations.column(stretch.point)
+        for frame in (stretch.first, stretch.last):
+            if annotations.by_hand[frame, column]:
+                xy = annotations.xy[frame, column]
+                rows.append((frame, xy, stretch.point, stretch.first, stretch.last))
+    return queries_from(rows)
+
+
+def _rebased(work: Work[Cells], base: int, total: int) -> Work[Cells]:
+    while True:
+        try:
+            progress = next(work)
+        except StopIteration as stop:
+            return stop.value
+        yield Progress(min(base + progress.done, total), total)
+
+
+def _place(
+    arrays: dict[str, Any],
+    annotations: Tracks,
+    batch: Sequence[Stretch],
+    found: Cells,
+    span: range,
+) -> None:
+    at = 0
+    for stretch in batch:
+        column = annotations.column(stretch.point)
+        rows = np.arange(stretch.first, stretch.last + 1)
+        anchored = annotations.by_hand[[stretch.first, stretch.last], column]
+        cells = found.block(rows - span.start, [at])
+        if anchored.all():
+            cells = blend(cells, found.block(rows - span.start, [at + 1]))
+        at += int(anchored.sum())
+        for name in CELL_ARRAYS:
+            arrays[name][rows, column] = getattr(cells, name)[:, 0]
+
+
+def _pin(arrays: dict[str, Any], annotations: Tracks) -> None:
+    said = annotations.source != Source.MISSING
+    for name in CELL_ARRAYS:
+        arrays[name][said] = getattr(annotations, name)[said]
+    arrays["confidence"][annotations.by_hand] = 1.0

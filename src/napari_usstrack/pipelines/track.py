@@ -1,0 +1,58 @@
+"""Run free from the first label of each point."""
+
+from __future__ import annotations
+
+from napari_usstrack.core.tracker import Tracker, Work
+from napari_usstrack.core.tracks import CELL_ARRAYS, Tracks, blank_arrays
+from napari_usstrack.core.video import Video
+from napari_usstrack.pipelines.queries import Direction, first_queries, frame_span
+from napari_usstrack.pipelines.results import run_of, step_of, ticket_of
+
+
+def track(
+    video: Video,
+    annotations: Tracks,
+    tracker: Tracker,
+    *,
+    start: int | None = None,
+    stop: int | None = None,
+    direction: Direction = "both",
+) -> Work[Tracks]:
+    """Follow every labelled point from its first label.
+
+    Parameters
+    ----------
+    video : Video
+        The clip.
+    annotations : Tracks
+        Labels; the first one of each point inside the range is its query.
+    tracker : Tracker
+        The method.
+    start, stop : int, optional
+        First and last frame to track, both included; the whole clip if None.
+    direction : {"both", "forward", "backward"}
+        Which way from the query.
+
+    Returns
+    -------
+    Tracks
+        All frames of the clip; queries keep their hand-set source.
+    """
+    span = frame_span(video.info, start, stop)
+    queries = first_queries(annotations, span, direction)
+    found = yield from tracker.track(video, queries, span)
+    arrays = blank_arrays(*annotations.shape)
+    columns = [annotations.column(name) for name in queries.name]
+    for name in CELL_ARRAYS:
+        arrays[name][span.start : span.stop, columns] = getattr(found, name)
+    arrays["source"][queries.frame, columns] = annotations.source[queries.frame, columns]
+    step = step_of("track", tracker, track_ticket(annotations, tracker, span, direction), span)
+    return run_of(annotations, arrays, step)
+
+
+def track_ticket(
+    annotations: Tracks, tracker: Tracker, span: range, direction: Direction = "both"
+) -> str:
+    """Digest of all that `track` reads."""
+    queries = first_queries(annotations, span, direction)
+    return ticket_of(annotations, tracker, "track", span, *queries.digest_parts())

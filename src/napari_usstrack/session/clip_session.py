@@ -1,0 +1,343 @@
+"""The single truth while a clip is open; no window, no toolkit.
+
+A script or a dock opens a `Session`, tells it what the user did, and listens
+to its signals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
+from psygnal import Signal
+
+from napari_usstrack.core import edits
+from napari_usstrack.core.calibration import Calibration
+from napari_usstrack.core.edits import Change, Edit, History, RunChange
+from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.tracks import PALETTE, PointInfo, Source, Tracks, named_points
+from napari_usstrack.core.video import Video
+from napari_usstrack.io import project as project_files
+from napari_usstrack.io.locks import ProjectLock
+from napari_usstrack.io.project import Project
+from napari_usstrack.io.registry import open_video
+from napari_usstrack.pipelines import trackers
+from napari_usstrack.pipelines.fill import fill, fill_ticket
+from napari_usstrack.pipelines.queries import Direction, Stretch, frame_span
+from napari_usstrack.pipelines.track import track, track_ticket
+from napari_usstrack.session.jobs import Job, JobDesk, JobState, Runner, run_in_place
+
+
+class Session:
+    """Labels, runs, history and jobs of one clip.
+
+    Parameters
+    ----------
+    video : Video
+        The clip.
+    project : Project, optional
+        What was saved earlier; a blank one if None.
+    runner : Runner
+        Where jobs run; in place by default.
+    path : Path, optional
+        Where `save` writes.
+
+    Notes
+    -----
+    Signals: ``edited(Edit)``, ``run_changed(str)``, ``frame_changed(int)``,
+    ``selection_changed(tuple)``, ``job_changed(JobState)``,
+    ``history_changed()``.
+    """
+
+    edited = Signal(Edit)
+    run_changed = Signal(str)
+    frame_changed = Signal(int)
+    selection_changed = Signal(tuple)
+    job_changed = Signal(JobState)
+    history_changed = Signal()
+
+    def __init__(
+        self,
+        video: Video,
+        project: Project | None = None,
+        *,
+        runner: Runner = run_in_place,
+        path: Path | None = None,
+    ) -> None:
+        project = Project(Tracks.blank(video.info), {}) if project is None else project
+        self.video = video
+        self.path = path
+        self.read_only = ""
+        self.history = History()
+        self._annotations = project.annotations
+        self._runs = dict(project.runs)
+        self._project = project
+        self._frame = 0
+        self._selection: tuple[str, ...] = ()
+        self._saved: tuple[Tracks, dict[str, Tracks]] = (self._annotations, dict(self._runs))
+        self._lock: ProjectLock | None = None
+        self._desk = JobDesk(runner, self.job_changed.emit, self.set_run)
+
+    @classmethod
+    def open(
+        cls,
+        clip: str | Path,
+        *,
+        project: str | Path | None = None,
+        spacing_mm: tuple[float, float] | None = None,
+        fps: float | None = None,
+        runner: Runner = run_in_place,
+    ) -> Self:
+        """Open a clip, with the project beside it when there is one.
+
+        Parameters
+        ----------
+        clip : path
+            The video.
+        project : path, optional
+            Project file; ``<clip>.usstrack.json`` by default.
+        spacing_mm : tuple of float, optional
+            Scale in mm per px, (x, y), over what the files say.
+        fps : float, optional
+            Frame rate in frames per second, over what the files say.
+        runner : Runner
+            Where jobs run.
+        """
+        video = open_video(clip, spacing_mm=spacing_mm, fps=fps)
+        path = project_files.project_path(clip) if project is None else Path(project)
+        saved = project_files.load(path, video.info) if path.exists() else None
+        session = cls(video, saved, runner=runner, path=path)
+        session.claim(path)
+        if saved is not None and (spacing_mm is not None or fps is not None):
+            session.calibrate(video.info.calibration)
+        return session
+
+    @property
+    def annotations(self) -> Tracks:
+        """What a person set."""
+        return self._annotations
+
+    @property
+    def runs(self) -> Mapping[str, Tracks]:
+        """What methods computed, by run name."""
+        return dict(self._runs)
+
+    @property
+    def frame(self) -> int:
+        """The frame being looked at."""
+        return self._frame
+
+    @frame.setter
+    def frame(self, frame: int) -> None:
+        if frame != self._frame:
+            self._frame = frame
+            self.frame_changed.emit(frame)
+
+    @property
+    def selection(self) -> tuple[str, ...]:
+        """Names of the selected points."""
+        return self._selection
+
+    @selection.setter
+    def selection(self, names: Sequence[str]) -> None:
+        if tuple(names) != self._selection:
+            self._selection = tuple(names)
+            self.selection_changed.emit(self._selection)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether anything changed since the last save."""
+        annotations, runs = self._saved
+        return annotations is not self._annotations or runs != self._runs
+
+    def shown(self, run: str) -> Tracks:
+        """Labels over the named run."""
+        return self._annotations.over(self._runs[run])
+
+    def do(self, edit: Edit) -> None:
+        """Apply an edit and remember it."""
+        self._apply(edit)
+        self.history.did(edit)
+        self.history_changed.emit()
+
+    def undo(self) -> str | None:
+        """Take the last change back; returns its name."""
+        name = self.history.undo_name
+        return self._replay(self.history.undo(), name)
+
+    def redo(self) -> str | None:
+        """Do the last undone change again; returns its name."""
+        name = self.history.redo_name
+        return self._replay(self.history.redo(), name)
+
+    def add_point(self, name: str, **details: Any) -> None:
+        """Add a named point; details are `group`, `kind` and `colour`."""
+        if name in self._annotations.names:
+            raise UsstrackError(f"There is a point '{name}' already; choose another name.")
+        colour = PALETTE[len(self._annotations.names) % len(PALETTE)]
+        point = PointInfo(name, **{"colour": colour, **details})
+        self.do(edits.add_points(self._annotations, [point]))
+
+    def place(self, name: str, frame: int, xy: ArrayLike, source: Source = Source.MANUAL) -> None:
+        """Place or move a point, adding it if it is new; xy in px."""
+        known = name in self._annotations.names
+        moved = known and self._annotations.present[frame, self._annotations.column(name)]
+        verb = "move" if moved else "place"
+        self.place_all(f"{verb} {name}", {(frame, name): xy}, source)
+
+    def place_all(
+        self,
+        name: str,
+        places: Mapping[tuple[int, str], ArrayLike | None],
+        source: Source = Source.MANUAL,
+    ) -> None:
+        """Place or, with None, forget many cells as one change; xy in px."""
+        known = self._annotations.names
+        new = [point for point in dict.fromkeys(p for _, p in places) if point not in known]
+        points = named_points([*known, *new])[len(known) :]
+        self.do(edits.scatter(self._annotations, name, places, source, points))
+
+    def delete(self, name: str, frame: int) -> None:
+        """Forget a point in one frame."""
+        self.do(edits.clear(self._annotations, [frame], [name]))
+
+    def set_run(self, name: str, run: Tracks | None) -> None:
+        """Add, replace or, with None, remove a run; undoable."""
+        verb = "remove" if run is None else "replace" if name in self._runs else "add"
+        change = RunChange(f"{verb} run {name}", name, self._runs.get(name), run)
+        self._apply(change)
+        self.history.did(change)
+        self.history_changed.emit()
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Put another scale and other times under labels and runs."""
+        info = self.video.info.calibrated(calibration)
+        self._annotations = self._annotations.with_video(info)
+        self._runs = {name: run.with_video(info) for name, run in self._runs.items()}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way."""
+        return self._desk.busy
+
+    def start(self, job: Job) -> None:
+        """Start a job, cancelling one that still runs."""
+        self._desk.start(job)
+
+    def cancel(self) -> None:
+        """Cancel the job under way, if any; its result will not arrive."""
+        self._desk.cancel()
+
+    def track(
+        self,
+        *,
+        run: str = "track",
+        method: str = trackers.DEFAULT,
+        options: Mapping[str, Any] | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        direction: Direction = "both",
+    ) -> None:
+        """Start following every labelled point from its first label."""
+        tracker = trackers.make(method, options)
+        span = frame_span(self.video.info, start, stop)
+        self.start(
+            Job(
+                f"Track, {method}",
+                run,
+                lambda: track_ticket(self._annotations, tracker, span, direction),
+                lambda: track(
+                    self.video,
+                    self._annotations,
+                    tracker,
+                    start=start,
+                    stop=stop,
+                    direction=direction,
+                ),
+            )
+        )
+
+    def fill(
+        self,
+        *,
+        run: str = "fill",
+        method: str = trackers.DEFAULT,
+        options: Mapping[str, Any] | None = None,
+        spans: Sequence[Stretch] | None = None,
+        extend: bool = False,
+    ) -> None:
+        """Start filling between anchors; with `spans`, only those of a former run."""
+        tracker = trackers.make(method, options)
+        onto = self._runs.get(run) if spans is not None else None
+        self.start(
+            Job(
+                f"Fill, {method}",
+                run,
+                lambda: fill_ticket(self._annotations, tracker),
+                lambda: fill(
+                    self.video, self._annotations, tracker, spans, extend=extend, onto=onto
+                ),
+            )
+        )
+
+    def claim(self, path: Path) -> None:
+        """Take the project's lock; without it the session is read-only."""
+        self._lock = ProjectLock(path)
+        self._lock.acquire()
+        self.read_only = self._lock.reason
+
+    def save(self, path: str | Path | None = None) -> Path:
+        """Write labels and runs; returns the project file.
+
+        Raises
+        ------
+        UsstrackError
+            When the project is open elsewhere, or the folder is not writable.
+        """
+        target = self.path if path is None else Path(path)
+        if target is None:
+            raise UsstrackError("This clip has no file beside which to save; choose a file name.")
+        if self.read_only and target == self.path:
+            raise UsstrackError(self.read_only)
+        project = replace(
+            self._project,
+            annotations=self._annotations,
+            runs=dict(self._runs),
+            last_edit=self._project.last_edit + len(self.history),
+        )
+        project_files.save(project, target)
+        self._saved = (self._annotations, dict(self._runs))
+        return target
+
+    def close(self) -> None:
+        """Cancel jobs and give the project's lock back."""
+        self.cancel()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _apply(self, change: Change) -> None:
+        if isinstance(change, Edit):
+            self._annotations = change.apply(self._annotations)
+            self.edited.emit(change)
+            return
+        if change.after is None:
+            self._runs.pop(change.run, None)
+        else:
+            self._runs[change.run] = change.after
+        self.run_changed.emit(change.run)
+
+    def _replay(self, change: Change | None, name: str | None) -> str | None:
+        if change is not None:
+            self._apply(change)
+            self.history_changed.emit()
+        return name

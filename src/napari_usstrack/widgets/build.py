@@ -1,0 +1,129 @@
+"""The only place that builds napari layers or writes rows into them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Layer, Points, Tracks
+from napari.utils.colormaps import Colormap
+
+from napari_usstrack.core.coords import swapped
+from napari_usstrack.core.tracks import Tracks as ClipTracks
+from napari_usstrack.widgets import layers as arrays
+from napari_usstrack.widgets.layers import Placement, Rows
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+CONFIDENCE_COLOURS = Colormap(
+    [arrays.LOST, arrays.DOUBTFUL, arrays.SURE],
+    name="usstrack confidence",
+    controls=[0.0, 0.5, 1.0],
+)
+BLANK_FEATURES = {"point": "", "confidence": 1.0, "visible": True, "source": "manual"}
+
+
+def geometry(image: Image) -> dict[str, Any]:
+    """Everything that places a layer over `image`."""
+    return {
+        name: getattr(image, name)
+        for name in ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+    }
+
+
+def labels_layer(image: Image, placement: Placement, tracks: ClipTracks) -> Points:
+    """Make the layer in which a person places points."""
+    size = arrays.marker_px(tracks.video)
+    layer = Points(
+        np.empty((0, placement.ndim)),
+        ndim=placement.ndim,
+        name=f"{image.name} labels",
+        features={name: [] for name in BLANK_FEATURES},
+        size=size,
+        border_width=0.12,
+        border_color="black",
+        text=arrays.text_style(),
+        metadata={"usstrack": {"role": arrays.LABELS}},
+        **geometry(image),
+    )
+    layer.current_size = size
+    return layer
+
+
+def run_layers(
+    image: Image, placement: Placement, run: ClipTracks, name: str
+) -> tuple[Points, Tracks]:
+    """Make the layers that show a run: points by confidence, and tails."""
+    rows = arrays.run_rows(run, None, range(0))
+    size = arrays.marker_px(run.video)
+    points = Points(
+        placement.coordinates(rows.frames, rows.xy),
+        ndim=placement.ndim,
+        name=f"{image.name} {name} points",
+        features={name: [] for name in BLANK_FEATURES},
+        size=size,
+        border_width=0.25,
+        text=arrays.text_style(),
+        metadata={"usstrack": {"role": arrays.RUN_POINTS, "run": name}},
+        **geometry(image),
+    )
+    tails = Tracks(
+        np.array([[0.0, *([0.0] * placement.ndim)]]),
+        name=f"{image.name} {name}",
+        tail_length=arrays.TAIL,
+        tail_width=3,
+        metadata={"usstrack": {"role": arrays.RUN_TRACKS, "run": name}},
+        **geometry(image),
+    )
+    return points, tails
+
+
+def write_labels(layer: Points, placement: Placement, rows: Rows) -> None:
+    """Show label rows; positions, features and colours change together."""
+    coordinates = placement.coordinates(rows.frames, rows.xy)
+    if not np.array_equal(layer.data, coordinates):
+        layer.selected_data = set()
+        layer.data = coordinates
+    layer.features = rows.features
+    if len(rows.keys):
+        layer.face_color = list(rows.colours)
+    layer.refresh()
+
+
+def write_run_points(layer: Points, placement: Placement, rows: Rows) -> None:
+    """Show a run's rows as rings coloured by confidence."""
+    layer.data = placement.coordinates(rows.frames, rows.xy)
+    layer.features = rows.features
+    if not len(rows.keys):
+        return
+    layer.face_color = "transparent"
+    layer.border_color = CONFIDENCE_COLOURS.map(
+        np.where(rows.features["visible"], rows.features["confidence"], 0.0)
+    )
+    layer.symbol = np.where(rows.features["visible"], "disc", "cross")
+    layer.editable = False
+
+
+def write_tails(layer: Tracks, placement: Placement, run: ClipTracks, span: range) -> None:
+    """Show a run's tails, coloured by point."""
+    table, features = arrays.tracks_table(run, span)
+    layer.visible = len(table) > 0
+    if not len(table):
+        return
+    coordinates = placement.coordinates(table[:, 1], swapped(table[:, 2:]))
+    colours = Colormap([p.colour for p in run.points], name="points", interpolation="zero")
+    layer.color_by = "track_id"
+    layer.features = {}
+    layer.data = np.column_stack([table[:, 0], coordinates])
+    layer.features = features
+    layer.colormaps_dict = {"point": colours}
+    layer.color_by = "point"
+
+
+def remove(viewer: ViewerModel, layer: Layer) -> None:
+    """Remove one of our layers; names are hidden first, since napari may crash otherwise."""
+    if isinstance(layer, Points):
+        layer.text.visible = False
+    if layer in viewer.layers:
+        viewer.layers.remove(layer)

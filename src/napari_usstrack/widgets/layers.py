@@ -1,0 +1,198 @@
+"""Tracks to and from layer arrays: pure functions, no window.
+
+A layer's coordinates are data coordinates of the image: one number per image
+axis, rows and columns last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_usstrack.core.coords import swapped
+from napari_usstrack.core.tracks import Source, Tracks
+from napari_usstrack.core.video import VideoInfo
+
+LABELS, RUN_POINTS, RUN_TRACKS = "labels", "run-points", "run-tracks"
+TAIL = 30
+MOST_VERTICES = 20_000
+LOST, DOUBTFUL, SURE = "#ff3b30", "#ffb000", "#6cf0ff"
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a clip's frames, rows and columns lie among an image's axes.
+
+    Attributes
+    ----------
+    ndim : int
+        Axes of the image layer, colour not counted.
+    time_axis : int
+        The axis along which the clip runs; rows and columns are the last two.
+    fixed : tuple of int
+        Index on every other axis, in axis order.
+    """
+
+    ndim: int = 3
+    time_axis: int = 0
+    fixed: tuple[int, ...] = ()
+
+    def coordinates(self, frames: ArrayLike, xy: ArrayLike) -> NDArray[np.float64]:
+        """Layer coordinates ``[n, ndim]`` of positions ``[n, 2]`` in px."""
+        frames = np.asarray(frames, dtype=np.float64)
+        out = np.empty((len(frames), self.ndim))
+        out[:, self._others()] = self.fixed
+        out[:, self.time_axis] = frames
+        out[:, -2:] = swapped(xy)
+        return out
+
+    def positions(self, coordinates: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Frames ``[n]`` and positions ``[n, 2]`` in px of layer coordinates."""
+        table = np.atleast_2d(np.asarray(coordinates, dtype=np.float64))
+        return np.rint(table[:, self.time_axis]).astype(np.intp), swapped(table[:, -2:])
+
+    def clip_of(self, data: Any) -> Any:
+        """View of image data as ``[t, y, x]`` or ``[t, y, x, colour]``."""
+        index: list[Any] = [slice(None)] * self.ndim
+        for axis, at in zip(self._others(), self.fixed, strict=True):
+            index[axis] = at
+        return data[tuple(index)]
+
+    def _others(self) -> list[int]:
+        return [axis for axis in range(self.ndim - 2) if axis != self.time_axis]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Cells of a table as points of a layer, one row each.
+
+    Attributes
+    ----------
+    keys : tuple of (int, str)
+        Frame and point name.
+    xy : float64 ndarray, shape (rows, 2)
+        Positions in px.
+    features : dict of arrays
+        ``point``, ``confidence``, ``visible``, ``source``.
+    colours : tuple of str
+        The colour of each row's point.
+    """
+
+    keys: tuple[tuple[int, str], ...]
+    xy: NDArray[np.float64]
+    features: dict[str, Any]
+    colours: tuple[str, ...]
+
+    @property
+    def frames(self) -> NDArray[np.intp]:
+        """Frame of each row."""
+        return np.array([frame for frame, _ in self.keys], dtype=np.intp)
+
+
+def label_rows(tracks: Tracks, order: tuple[tuple[int, str], ...] = ()) -> Rows:
+    """Rows of all hand-set cells; those in `order` come first and in that order."""
+    rank = {key: i for i, key in enumerate(order)}
+    found = [
+        (frame, column) for frame, column in zip(*map(list, tracks.by_hand.nonzero()), strict=True)
+    ]
+    found.sort(key=lambda at: rank.get((int(at[0]), tracks.names[at[1]]), len(rank)))
+    return rows_at(tracks, found)
+
+
+def run_rows(run: Tracks, labels: Tracks | None, span: range) -> Rows:
+    """Rows of a run's cells in `span`, those that a person labelled left out."""
+    wanted = run.present[span.start : span.stop] & ~run.by_hand[span.start : span.stop]
+    if labels is not None:
+        for column, name in enumerate(run.names):
+            if name in labels.names:
+                hand = labels.by_hand[span.start : span.stop, labels.column(name)]
+                wanted[:, column] &= ~hand
+    frames, columns = wanted.nonzero()
+    return rows_at(run, list(zip(frames + span.start, columns, strict=True)))
+
+
+def rows_at(tracks: Tracks, cells: list[tuple[int, int]]) -> Rows:
+    """Rows of the given (frame, column) cells."""
+    frames = np.array([frame for frame, _ in cells], dtype=np.intp)
+    columns = np.array([column for _, column in cells], dtype=np.intp)
+    names = [tracks.names[column] for column in columns]
+    confidence = tracks.confidence[frames, columns]
+    words = [source.name.lower() for source in Source]
+    return Rows(
+        keys=tuple(zip(frames.tolist(), names, strict=True)),
+        xy=tracks.xy[frames, columns].reshape(-1, 2),
+        features={
+            "point": np.array(names, dtype=object),
+            "confidence": np.where(np.isnan(confidence), 1.0, confidence).astype(np.float64),
+            "visible": tracks.visible[frames, columns],
+            "source": np.array([words[s] for s in tracks.source[frames, columns]], dtype=object),
+        },
+        colours=tuple(tracks.points[column].colour for column in columns),
+    )
+
+
+def tracks_table(run: Tracks, span: range) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Rows (id, frame, y, x) of a run in `span`, sorted, finite, cut at gaps.
+
+    Returns
+    -------
+    table : ndarray, shape (vertices, 4)
+    features : dict
+        ``confidence`` and ``point`` (column number) per vertex.
+    """
+    parts, confidences, columns, identity = [], [], [], 0
+    for column in range(run.shape[1]):
+        frames = np.flatnonzero(run.present[span.start : span.stop, column]) + span.start
+        for piece in np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1):
+            if piece.size == 0:
+                continue
+            rows = np.column_stack(
+                [np.full(len(piece), identity), piece, swapped(run.xy[piece, column])]
+            )
+            parts.append(rows)
+            confidences.append(np.nan_to_num(run.confidence[piece, column], nan=1.0))
+            columns.append(np.full(len(piece), column))
+            identity += 1
+    if not parts:
+        return np.empty((0, 4)), {"confidence": np.empty(0), "point": np.empty(0)}
+    return np.concatenate(parts), {
+        "confidence": np.concatenate(confidences).astype(np.float64),
+        "point": np.concatenate(columns).astype(np.float64),
+    }
+
+
+def window(run: Tracks, frame: int, most: int = MOST_VERTICES) -> range:
+    """Frames of a run to show around `frame`: all of them while they are few."""
+    frames, points = run.shape
+    half = most // max(points, 1) // 2
+    if frames <= 2 * half:
+        return range(frames)
+    start = min(max(frame - half, 0), frames - 2 * half)
+    return range(start, start + 2 * half)
+
+
+def marker_px(info: VideoInfo) -> float:
+    """Diameter of a point marker for a clip of this size, px."""
+    return float(np.clip(0.016 * max(info.width, info.height), 3.0, 24.0))
+
+
+def role(metadata: Mapping[str, Any]) -> str:
+    """Role of one of our layers, or an empty string."""
+    ours = metadata.get("usstrack")
+    return str(ours.get("role", "")) if isinstance(ours, Mapping) else ""
+
+
+def text_style() -> dict[str, Any]:
+    """How names stand beside points."""
+    return {
+        "string": "{point}",
+        "size": 10,
+        "color": "white",
+        "anchor": "upper_left",
+    }

@@ -1,0 +1,242 @@
+"""One image layer's session and the layers that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Points, Tracks
+
+from napari_usstrack.core import edits
+from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.tracks import Tracks as ClipTracks
+from napari_usstrack.io.array_video import array_video
+from napari_usstrack.io.clip import ClipVideo
+from napari_usstrack.io.project import load, project_path
+from napari_usstrack.session import Runner, Session
+from napari_usstrack.widgets import build
+from napari_usstrack.widgets.layers import LABELS, Placement, role, run_rows, window
+from napari_usstrack.widgets.sync import LabelSync
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+def open_session(image: Image, placement: Placement, runner: Runner) -> Session:
+    """Open a session on an image layer, with the project beside its file.
+
+    Raises
+    ------
+    UsstrackError
+        When the layer is no clip, or the project belongs to another clip.
+    """
+    video = clip_of(image, placement)
+    if not video.info.path:
+        return Session(video, runner=runner)
+    path = project_path(video.info.path)
+    saved = load(path, video.info) if path.exists() else None
+    session = Session(video, saved, runner=runner, path=path)
+    session.claim(path)
+    return session
+
+
+def clip_of(image: Image, placement: Placement) -> ClipVideo:
+    """Read an image layer as a clip: the file itself when our reader opened it."""
+    if isinstance(image.data, ClipVideo):
+        return image.data
+    data = image.data[0] if image.multiscale else image.data
+    clip = placement.clip_of(data)
+    if len(clip) < 2:
+        raise UsstrackError(f"Layer '{image.name}' is a still image; choose a clip.")
+    return array_video(clip, spacing_mm=_spacing_mm(image), name=image.name)
+
+
+def _spacing_mm(image: Image) -> tuple[float, float] | None:
+    """Scale in mm per px, (x, y), when the layer states a length unit."""
+    factors = []
+    for size, unit in zip(np.abs(image.scale[-2:]), image.units[-2:], strict=True):
+        if not unit.is_compatible_with("mm"):
+            return None
+        factors.append(float((size * unit).to("mm").magnitude))
+    return factors[1], factors[0]
+
+
+class Workbench:
+    """Shows one session in a viewer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where layers go.
+    image : Image
+        The clip's layer.
+    placement : Placement
+        Which of its axes is time.
+    runner : Runner
+        Where jobs run.
+    next_name : callable
+        Name that a newly clicked point gets.
+    complain : callable
+        Told sentences the user should read.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        image: Image,
+        placement: Placement,
+        *,
+        runner: Runner,
+        next_name: Callable[[], str],
+        complain: Callable[[str], object],
+    ) -> None:
+        self.viewer = viewer
+        self.image = image
+        self.placement = placement
+        self.session = open_session(image, placement, runner)
+        self.sync: LabelSync | None = None
+        self._next_name = next_name
+        self._complain = complain
+        self._runs: dict[str, tuple[Points, Tracks, range]] = {}
+        self.session.run_changed.connect(self.show_run)
+        self.session.edited.connect(self._on_edited)
+        viewer.dims.events.point.connect(self._on_step)
+        viewer.layers.events.removed.connect(self._on_removed)
+        if self.session.annotations.by_hand.any():
+            self.label()
+        for name in self.session.runs:
+            self.show_run(name)
+
+    @property
+    def labels(self) -> Points | None:
+        """The layer in which points are placed, if there is one."""
+        return None if self.sync is None else self.sync.layer
+
+    @property
+    def frame(self) -> int:
+        """Frame of the clip that the viewer shows."""
+        axis = self.viewer.dims.ndim - self.placement.ndim + self.placement.time_axis
+        point = self.viewer.dims.point[axis]
+        at = self.placement.time_axis
+        index = round((point - self.image.translate[at]) / self.image.scale[at])
+        return int(np.clip(index, 0, self.session.video.info.frame_count - 1))
+
+    def label(self, layer: Points | None = None) -> Points:
+        """Start labelling, in a new layer or in one that is open already."""
+        if self.sync is not None and (layer is None or layer is self.sync.layer):
+            return self.sync.layer
+        if self.sync is not None:
+            self.sync.close()
+            self.sync = None
+        if layer is None:
+            layer = build.labels_layer(self.image, self.placement, self.session.annotations)
+            self.viewer.add_layer(layer)
+        elif role(layer.metadata) != LABELS:
+            self._adopt(layer)
+        self.sync = LabelSync(self.session, layer, self.placement, self._next_name, self._complain)
+        return layer
+
+    def show_run(self, name: str) -> None:
+        """Show a run as tails and points, or take its layers away."""
+        run = self.session.runs.get(name)
+        if run is None:
+            self._drop(name)
+            return
+        if name not in self._runs:
+            points, tails = build.run_layers(self.image, self.placement, run, name)
+            active = self.viewer.layers.selection.active
+            self.viewer.add_layer(tails)
+            self.viewer.add_layer(points)
+            self._raise_labels()
+            self.viewer.layers.selection.active = self.labels or active
+            self._runs[name] = (points, tails, range(0))
+        self._write_run(name, run, window(run, self.frame))
+
+    def close(self) -> None:
+        """Stop listening and give the project back; layers stay."""
+        self.viewer.dims.events.point.disconnect(self._on_step)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        if self.sync is not None:
+            self.sync.close()
+            self.sync = None
+        self.session.close()
+
+    def _adopt(self, layer: Points) -> None:
+        frames, xy, names = self._rows_of(layer)
+        keys = list(zip(frames.tolist(), names, strict=True))
+        if keys:
+            self.session.place_all(f"adopt {layer.name}", dict(zip(keys, xy, strict=True)))
+        layer.metadata = {**layer.metadata, "usstrack": {"role": LABELS}}
+
+    def _rows_of(self, layer: Points) -> tuple[Any, Any, list[str]]:
+        data = layer.data
+        if layer.ndim == 2:
+            here = np.full(len(data), self.frame)
+            data = self.placement.coordinates(here, data[:, ::-1])
+        elif layer.ndim != self.placement.ndim:
+            raise UsstrackError(
+                f"Layer '{layer.name}' has {layer.ndim} axes and the clip {self.placement.ndim}; "
+                "choose a Points layer made over this clip."
+            )
+        frames, xy = self.placement.positions(data)
+        names = _names_in(layer, frames)
+        if len(set(zip(frames.tolist(), names, strict=True))) < len(names):
+            raise UsstrackError(
+                f"Layer '{layer.name}' has a point twice in one frame; remove one of them."
+            )
+        return frames, xy, names
+
+    def _raise_labels(self) -> None:
+        if self.labels is not None and self.labels in self.viewer.layers:
+            at = self.viewer.layers.index(self.labels)
+            self.viewer.layers.move(at, len(self.viewer.layers))
+
+    def _drop(self, name: str) -> None:
+        shown = self._runs.pop(name, None)
+        for layer in shown[:2] if shown else ():
+            build.remove(self.viewer, layer)
+
+    def _write_run(self, name: str, run: ClipTracks, span: range) -> None:
+        points, tails, _ = self._runs[name]
+        self._runs[name] = (points, tails, span)
+        rows = run_rows(run, self.session.annotations, span)
+        build.write_run_points(points, self.placement, rows)
+        build.write_tails(tails, self.placement, run, span)
+
+    def _on_step(self, _event: Any) -> None:
+        self.session.frame = self.frame
+        for name, (_, _, span) in self._runs.items():
+            run = self.session.runs[name]
+            wanted = window(run, self.frame)
+            margin = len(span) // 4
+            off = abs(wanted.start - span.start)
+            if off > margin:
+                self._write_run(name, run, wanted)
+
+    def _on_edited(self, edit: edits.Edit) -> None:
+        for name, (points, _, span) in self._runs.items():
+            run = self.session.runs[name]
+            if set(edit.points) & set(run.names):
+                rows = run_rows(run, self.session.annotations, span)
+                build.write_run_points(points, self.placement, rows)
+
+    def _on_removed(self, event: Any) -> None:
+        if self.sync is not None and event.value is self.sync.layer:
+            self.sync.close()
+            self.sync = None
+        for name, shown in list(self._runs.items()):
+            if event.value in shown[:2]:
+                del self._runs[name]
+
+
+def _names_in(layer: Points, frames: Any) -> list[str]:
+    for column in ("point", "name", "label"):
+        if column in layer.features:
+            return [str(value) for value in layer.features[column]]
+    counts: dict[int, int] = {}
+    names = []
+    for frame in frames.tolist():
+        counts[frame] = counts.get(frame, 0) + 1
+        names.append(f"p{counts[frame]}")
+    return names

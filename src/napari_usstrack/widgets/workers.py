@@ -1,0 +1,66 @@
+"""Work in a thread: throttled, cancellable, reported on the main thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from threading import Event
+
+from napari.qt.threading import create_worker
+
+from napari_usstrack.core.tracker import Progress, Work
+from napari_usstrack.core.tracks import Tracks
+
+INTERVAL_S = 0.2
+
+
+def throttled(
+    work: Work[Tracks],
+    cancelled: Event,
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[Progress, None, Tracks | None]:
+    """Run all of `work`, passing on at most five `Progress` a second.
+
+    Looks at `cancelled` after every step of the work; once it is set the work
+    is closed and None returned.
+    """
+    told = -INTERVAL_S
+    try:
+        while not cancelled.is_set():
+            try:
+                progress = next(work)
+            except StopIteration as stop:
+                return stop.value
+            now = clock()
+            if now - told >= INTERVAL_S:
+                told = now
+                yield progress
+    finally:
+        work.close()
+    return None
+
+
+def run_in_thread(
+    work: Work[Tracks],
+    *,
+    progressed: Callable[[Progress], object],
+    returned: Callable[[Tracks], object],
+    failed: Callable[[BaseException], object],
+) -> Callable[[], None]:
+    """Start work in napari's thread pool; the callbacks run on the main thread."""
+    cancelled = Event()
+
+    def give(result: Tracks | None) -> None:
+        if result is not None and not cancelled.is_set():
+            returned(result)
+
+    def cancel() -> None:
+        cancelled.set()
+        worker.quit()
+
+    worker = create_worker(throttled, work, cancelled, _start_thread=False)
+    worker.yielded.connect(progressed)
+    worker.returned.connect(give)
+    worker.errored.connect(failed)
+    worker.start()
+    return cancel
