@@ -50,6 +50,7 @@ def clip_layer(video: Any, name: str) -> LayerTuple:
         "rgb": False,
         "contrast_limits": (0, 255),
         "colormap": "gray",
+        "axis_labels": ("frame", "y", "x"),
         "metadata": {"usstrack": {"role": "clip"}},
     }
     return video, options, "image"

@@ -34,5 +34,11 @@ def speckle() -> list[LayerTuple]:
 
 
 def _clip(video: Any, name: str) -> LayerTuple:
-    options = {"name": name, "rgb": False, "contrast_limits": (0, 255), "colormap": "gray"}
+    options = {
+        "name": name,
+        "rgb": False,
+        "contrast_limits": (0, 255),
+        "colormap": "gray",
+        "axis_labels": ("frame", "y", "x"),
+    }
     return video, options, "image"

@@ -190,8 +190,10 @@ def main() -> None:
 
 def _open(clip: Path, mm_per_px: str | None, fps: float | None) -> Video:
     from napari_usstrack.io.registry import open_video
+    from napari_usstrack.pipelines.typed import spacing_mm
 
-    return open_video(clip, spacing_mm=_spacing(mm_per_px), fps=fps)
+    spacing = None if mm_per_px is None else spacing_mm(mm_per_px, "--mm-per-px")
+    return open_video(clip, spacing_mm=spacing, fps=fps)
 
 
 def _inputs(
@@ -208,21 +210,6 @@ def _inputs(
     return video, read_points(points, video.info)
 
 
-def _spacing(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) not in (1, 2) or not all(0 < value < 1e3 for value in values):
-        raise UsstrackError(
-            f"--mm-per-px cannot be '{text}'; give one or two positive numbers, as in 0.0883 or "
-            "0.08,0.1 (x,y)."
-        )
-    return values[0], values[-1]
-
-
 def _options(settings: list[str] | None) -> dict[str, str]:
     pairs = [setting.partition("=") for setting in settings or []]
     for name, equals, value in pairs:
@@ -234,7 +221,8 @@ def _options(settings: list[str] | None) -> dict[str, str]:
 def _run(work: Work[T], title: str) -> T:
     from napari_usstrack.core.tracker import Progress, finish
 
-    with typer.progressbar(length=1000, label=title, file=sys.stderr) as bar:
+    hidden = not sys.stderr.isatty()
+    with typer.progressbar(length=1000, label=title, file=sys.stderr, hidden=hidden) as bar:
 
         def report(progress: Progress) -> None:
             share = 1000 * progress.done // max(progress.total, 1)
@@ -251,12 +239,8 @@ def _write(tracks: Tracks, output: Path) -> None:
     write_tracks(tracks, output)
     frames, points = tracks.shape
     typer.echo(f"{output}: {frames * points} rows, {frames} frames x {points} points")
-    lost = tracks.present & ~tracks.visible
-    if lost.any():
-        names = ", ".join(
-            n for n, any_lost in zip(tracks.names, lost.any(axis=0), strict=True) if any_lost
-        )
-        typer.echo(f"  lost in some frames: {names}")
+    if lost := describe.lost_points(tracks):
+        typer.echo(f"  lost     in some frames: {', '.join(lost)}")
     for label, text in describe.lines(tracks.video):
         if label != "warning":
             typer.echo(f"  {label:<9}{text}")

@@ -24,7 +24,7 @@ WALL = {
     "septal apical": (150.0, 90.0),
     "apex": (168.0, 46.0),
     "lateral apical": (204.0, 80.0),
-    "lateral mid": (203.0, 110.0),
+    "lateral mid": (206.0, 120.0),
     "lateral base": (199.0, 143.0),
 }
 """Points on the wall of the embedded cine in frame 0: x, y in px."""

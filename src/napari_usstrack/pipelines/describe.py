@@ -30,13 +30,16 @@ def facts(info: VideoInfo) -> dict[str, Any]:
     }
 
 
-def lines(info: VideoInfo) -> list[tuple[str, str]]:
-    """What is known of a clip, as labels and sentences with units."""
+def lines(info: VideoInfo, *, flags: bool = True) -> list[tuple[str, str]]:
+    """What is known of a clip, as labels and sentences with units.
+
+    With `flags`, what is unknown comes with the option that states it.
+    """
     calibration = info.calibration
     times, spacing = calibration.times_s, calibration.spacing_mm
     rows = [("frames", f"{info.frame_count} of {info.width} x {info.height} px")]
     if times is None or calibration.fps is None:
-        rows.append(("time", "unknown; give the frame rate with --fps"))
+        rows.append(("time", "unknown; give the frame rate with --fps" if flags else "unknown"))
     else:
         rate = "mean, variable" if calibration.variable_rate else "constant"
         rows.append(
@@ -47,10 +50,12 @@ def lines(info: VideoInfo) -> list[tuple[str, str]]:
             )
         )
     if spacing is None:
-        rows.append(("scale", "unknown, positions stay in px; give it with --mm-per-px"))
+        rows.append(
+            ("scale", f"unknown, positions stay in px{'; give it with --mm-per-px' * flags}")
+        )
     else:
-        across, down = spacing
-        each = f"{across:.5g}" if across == down else f"{across:.5g} (x), {down:.5g} (y)"
+        across, down = (f"{value:.5g}" for value in spacing)
+        each = across if across == down else f"{across} (x), {down} (y)"
         rows.append(("scale", f"{each} mm per px ({calibration.spacing_source})"))
     return [*rows, *(("warning", text) for text in info.warnings)]
 
@@ -67,3 +72,9 @@ def travel(tracks: Tracks) -> list[str]:
         sure = float(np.nanmedian(tracks.confidence[:, column]))
         rows.append(f"{name:<16}{far:>14.1f}{seen:>12.0f}{sure:>12.2f}")
     return rows
+
+
+def lost_points(tracks: Tracks) -> list[str]:
+    """Names of points that were lost in some frame."""
+    lost = tracks.present & ~tracks.visible
+    return [name for column, name in enumerate(tracks.names) if bool(lost[:, column].any())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,7 +55,7 @@ def open_video(
     if isinstance(clip, (str, PathLike)):
         return registry.open_video(Path(clip), spacing_mm=spacing, fps=fps)
     if hasattr(clip, "frames") and hasattr(clip, "info"):
-        return clip
+        return cast("Video", clip)
     return array_video(clip, spacing_mm=spacing, fps=fps)
 
 
@@ -178,7 +178,7 @@ def as_labels(points: Points, info: VideoInfo) -> Tracks:
     return _from_rows([f"p{i + 1}" for i in range(len(rows))], rows, info)
 
 
-def _from_rows(names: list[str], rows: ArrayLike, info: VideoInfo) -> Tracks:
+def _from_rows(names: list[str], rows: Any, info: VideoInfo) -> Tracks:
     table = np.asarray(rows, dtype=np.float64).reshape(len(names), -1)
     if table.shape[1] != 3:
         raise UsstrackError("Each point must be given as (frame, x, y).")

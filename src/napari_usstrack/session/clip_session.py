@@ -6,7 +6,7 @@ to its signals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -166,12 +166,12 @@ class Session:
     def undo(self) -> str | None:
         """Take the last change back; returns its name."""
         name = self.history.undo_name
-        return self._replay(self.history.undo(), name)
+        return self._replay(self.history.undo(), name, self.history.redo)
 
     def redo(self) -> str | None:
         """Do the last undone change again; returns its name."""
         name = self.history.redo_name
-        return self._replay(self.history.redo(), name)
+        return self._replay(self.history.redo(), name, self.history.undo)
 
     def add_point(self, name: str, **details: Any) -> None:
         """Add a named point; details are `group`, `kind` and `colour`."""
@@ -336,8 +336,15 @@ class Session:
             self._runs[change.run] = change.after
         self.run_changed.emit(change.run)
 
-    def _replay(self, change: Change | None, name: str | None) -> str | None:
-        if change is not None:
+    def _replay(
+        self, change: Change | None, name: str | None, take_back: Callable[[], object]
+    ) -> str | None:
+        if change is None:
+            return None
+        try:
             self._apply(change)
-            self.history_changed.emit()
+        except UsstrackError:
+            take_back()
+            raise
+        self.history_changed.emit()
         return name

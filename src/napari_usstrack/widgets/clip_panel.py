@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
-from magicgui.widgets import ComboBox, Container, Label, create_widget
+from magicgui.widgets import ComboBox, LineEdit, create_widget
 from napari.layers import Image
-from qtpy.QtCore import Qt
+from psygnal import Signal
 
 from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.pipelines import describe
+from napari_usstrack.widgets.form import Fold, Form, heading, sentence
 from napari_usstrack.widgets.layers import Placement
 
 EMPTY = (
@@ -18,29 +19,39 @@ EMPTY = (
 )
 
 
-class ClipPanel(Container):
+class ClipPanel(Form):
     """Chooses the image layer and, where it has more than three axes, time."""
 
+    scale_typed = Signal(str)
+    rate_typed = Signal(str)
+
     def __init__(self) -> None:
-        self.image = create_widget(annotation=Image, name="image", label="Clip")
+        super().__init__()
+        self.image = create_widget(annotation=Image, name="image")
         self.image.tooltip = "The image layer to track in"
-        self.time_axis = ComboBox(name="time_axis", label="Time axis", choices=[0])
+        self.time_axis = ComboBox(name="time_axis", choices=[("0", 0)])
         self.time_axis.tooltip = "The axis of the layer along which frames follow each other"
-        self.facts = Label(value=EMPTY)
-        super().__init__(widgets=[self.image, self.time_axis, self.facts])
-        self.margins = (0, 0, 0, 0)
-        self.facts.native.setWordWrap(True)
-        self.facts.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.time_axis.visible = False
+        self.facts = sentence(EMPTY)
+        self.scale = _entry("mm per px, as in 0.0883 or 0.08,0.1", "Millimetres per pixel (x,y)")
+        self.rate = _entry("frames per second", "Frames per second, when the file does not say")
+        typed = Form()
+        typed.row("Scale, mm/px", self.scale)
+        typed.row("Frames/s", self.rate)
+        self.wide(heading("Clip"))
+        self.row("Image layer", self.image)
+        self.row("Time axis", self.time_axis)
+        self.wide(self.facts)
+        self.wide(Fold("Type scale or frame rate", typed))
+        self.show_row(self.time_axis, False)
+        self.scale.native.editingFinished.connect(self._scale_done)
+        self.rate.native.editingFinished.connect(self._rate_done)
 
     def offer_axes(self, image: Image | None) -> None:
         """Offer the axes of `image` that could be time."""
         axes = max(image.ndim - 2, 1) if image is not None else 1
-        labels = image.axis_labels if image is not None else ()
-        choices = [(_axis_name(axis, labels, image), axis) for axis in range(axes)]
         with self.time_axis.changed.blocked():
-            self.time_axis.choices = choices
-        self.time_axis.visible = axes > 1
+            self.time_axis.choices = [(_axis_name(axis, image), axis) for axis in range(axes)]
+        self.show_row(self.time_axis, axes > 1)
 
     def placement(self, image: Image, step: tuple[int, ...]) -> Placement:
         """Where the clip's axes lie; other axes stay at the viewer's current step."""
@@ -53,22 +64,37 @@ class ClipPanel(Container):
         """Show what is known of the clip."""
         rows = "".join(
             f"<tr><td style='padding-right:8px'>{label}</td><td>{escape(text)}</td></tr>"
-            for label, text in describe.lines(info)
+            for label, text in describe.lines(info, flags=False)
         )
-        self.facts.value = f"<table>{rows}</table>"
+        self.facts.setText(f"<table>{rows}</table>")
+        self.scale.value = self.rate.value = ""
 
     def say(self, text: str) -> None:
         """Show one sentence in place of the facts."""
-        self.facts.value = escape(text)
+        self.facts.setText(escape(text))
 
-    def clear(self) -> None:
+    def empty(self) -> None:
         """Show what to do first."""
-        self.facts.value = EMPTY
+        self.facts.setText(EMPTY)
+
+    def _scale_done(self) -> None:
+        if self.scale.value:
+            self.scale_typed.emit(self.scale.value)
+
+    def _rate_done(self) -> None:
+        if self.rate.value:
+            self.rate_typed.emit(self.rate.value)
 
 
-def _axis_name(axis: int, labels: tuple[str, ...], image: Image | None) -> str:
+def _entry(placeholder: str, tooltip: str) -> LineEdit:
+    entry = LineEdit(tooltip=tooltip)
+    entry.native.setPlaceholderText(placeholder)
+    return entry
+
+
+def _axis_name(axis: int, image: Image | None) -> str:
     if image is None:
         return "0"
-    length = image.data[0].shape[axis] if image.multiscale else image.data.shape[axis]
-    label = labels[axis] if not labels[axis].lstrip("-").isdigit() else str(axis)
-    return f"{label} ({length})"
+    shape = image.data[0].shape if image.multiscale else image.data.shape
+    label = image.axis_labels[axis]
+    return f"{axis if label.lstrip('-').isdigit() else label} ({shape[axis]})"

@@ -144,7 +144,7 @@ def tracks_table(run: Tracks, span: range) -> tuple[NDArray[np.float64], dict[st
     -------
     table : ndarray, shape (vertices, 4)
     features : dict
-        ``confidence`` and ``point`` (column number) per vertex.
+        ``confidence``, and ``point``: its column as a place in 0..1, for colours.
     """
     parts, confidences, columns, identity = [], [], [], 0
     for column in range(run.shape[1]):
@@ -157,13 +157,13 @@ def tracks_table(run: Tracks, span: range) -> tuple[NDArray[np.float64], dict[st
             )
             parts.append(rows)
             confidences.append(np.nan_to_num(run.confidence[piece, column], nan=1.0))
-            columns.append(np.full(len(piece), column))
+            columns.append(np.full(len(piece), (column + 0.5) / run.shape[1]))
             identity += 1
     if not parts:
         return np.empty((0, 4)), {"confidence": np.empty(0), "point": np.empty(0)}
     return np.concatenate(parts), {
         "confidence": np.concatenate(confidences).astype(np.float64),
-        "point": np.concatenate(columns).astype(np.float64),
+        "point": np.concatenate(columns),
     }
 
 
@@ -192,7 +192,7 @@ def text_style() -> dict[str, Any]:
     """How names stand beside points."""
     return {
         "string": "{point}",
-        "size": 10,
+        "size": 8,
         "color": "white",
         "anchor": "upper_left",
     }

@@ -6,28 +6,31 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import Container, PushButton
+from magicgui.widgets import PushButton
 from napari.layers import Image, Points
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea
 
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.tables import write_tracks
+from napari_usstrack.pipelines.typed import rate_fps, spacing_mm
 from napari_usstrack.session import JobState, Runner
 from napari_usstrack.widgets.clip_panel import ClipPanel
+from napari_usstrack.widgets.form import Form, heading
 from napari_usstrack.widgets.points_panel import PointsPanel
 from napari_usstrack.widgets.track_panel import TrackPanel
 from napari_usstrack.widgets.workbench import Workbench
 from napari_usstrack.widgets.workers import run_in_thread
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
+    from napari import Viewer
 
 RUN = "track"
 HINT = "Press Add points, then click on the tissue."
 
 
-class UsstrackDock(Container):
+class UsstrackDock(QScrollArea):
     """Points on a clip, tracked.
 
     Parameters
@@ -38,25 +41,27 @@ class UsstrackDock(Container):
         Where jobs run; a thread by default.
     """
 
-    def __init__(self, napari_viewer: ViewerModel, runner: Runner = run_in_thread) -> None:
+    def __init__(self, napari_viewer: Viewer, runner: Runner = run_in_thread) -> None:
+        super().__init__()
         self.clip = ClipPanel()
         self.points = PointsPanel()
         self.tracking = TrackPanel()
-        self.undo = _button("Undo", "Take the last change back (Ctrl+Z)")
-        self.redo = _button("Redo", "Do it again (Ctrl+Shift+Z)")
-        self.save = _button("Save project", "Labels and tracks, beside the clip")
-        self.export = _button("Export CSV", "Tracks as a table, one row per frame and point")
-        rows = [[self.undo, self.redo], [self.save, self.export]]
-        super().__init__(
-            widgets=[self.clip, self.points, self.tracking, *(_row(*row) for row in rows)],
-            labels=False,
-        )
+        self.undo = PushButton(text="Undo", tooltip="Take the last change back (Ctrl+Z)")
+        self.redo = PushButton(text="Redo", tooltip="Do it again (Ctrl+Shift+Z)")
+        self.save = PushButton(text="Save project", tooltip="Labels and tracks, beside the clip")
+        self.export = PushButton(text="Export CSV", tooltip="One row per frame and point")
+        self._lay_out()
         self._viewer = napari_viewer
         self._runner = runner
         self._benches: dict[int, Workbench] = {}
         self.bench: Workbench | None = None
         self._connect()
         self._use_image()
+
+    def reset_choices(self, _event: object = None) -> None:
+        """Offer the layers there are now; napari calls this when layers change."""
+        self.clip.image.reset_choices()
+        self.points.layer.reset_choices()
 
     def close_benches(self) -> None:
         """Cancel work, give projects back and stop listening to the viewer."""
@@ -66,33 +71,65 @@ class UsstrackDock(Container):
         self._benches.clear()
         self.bench = None
 
+    def _lay_out(self) -> None:
+        content = Form()
+        for panel in (self.clip, self.points, self.tracking):
+            content.wide(panel)
+        content.wide(heading("Work"))
+        content.wide(self.undo, self.redo)
+        content.wide(self.save, self.export)
+        content.setContentsMargins(6, 4, 6, 4)
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(300)
+
     def _connect(self) -> None:
-        guarded = self._guarded
         self.clip.image.changed.connect(self._use_image)
         self.clip.time_axis.changed.connect(self._use_axis)
-        self.points.adding.connect(guarded(self._add_points))
-        self.points.adopting.connect(guarded(self._adopt))
         self.points.expecting.connect(self._expect)
-        self.tracking.tracking.connect(guarded(self._track))
-        self.tracking.filling.connect(guarded(self._fill))
         self.tracking.cancelling.connect(self._cancel)
-        self.undo.clicked.connect(guarded(self._undo))
-        self.redo.clicked.connect(guarded(self._redo))
-        self.save.clicked.connect(guarded(self._save))
-        self.export.clicked.connect(guarded(self._export))
+        for signal, action in (
+            (self.points.adding, self._add_points),
+            (self.tracking.tracking, self._track),
+            (self.tracking.filling, self._fill),
+            (self.undo.clicked, self._undo),
+            (self.redo.clicked, self._redo),
+            (self.save.clicked, self._save),
+            (self.export.clicked, self._export),
+        ):
+            signal.connect(self._guarded(action))
+        for typed, use in (
+            (self.points.adopting, self._adopt),
+            (self.clip.scale_typed, self._type_scale),
+            (self.clip.rate_typed, self._type_rate),
+        ):
+            typed.connect(self._guarded_value(use))
         self._viewer.layers.events.removed.connect(self._on_removed)
-        self._viewer.bind_key("Control-Z", lambda _: guarded(self._undo)(), overwrite=True)
-        self._viewer.bind_key("Control-Shift-Z", lambda _: guarded(self._redo)(), overwrite=True)
-        self.native.destroyed.connect(partial(_closed, self._benches))
+        self._viewer.bind_key("Control-Z", lambda _: self._guarded(self._undo)(), overwrite=True)
+        self._viewer.bind_key(
+            "Control-Shift-Z", lambda _: self._guarded(self._redo)(), overwrite=True
+        )
+        self.destroyed.connect(partial(_closed, self._benches))
 
-    def _guarded(self, action: Callable[..., object]) -> Callable[..., None]:
-        def guarded(*args: object) -> None:
-            try:
-                action(*args)
-            except UsstrackError as error:
-                self._complain(str(error))
+    def _guarded(self, action: Callable[[], object]) -> Callable[[], None]:
+        def guarded() -> None:
+            self._try(action)
 
         return guarded
+
+    def _guarded_value(self, action: Callable[[Any], object]) -> Callable[[Any], None]:
+        def guarded(value: Any) -> None:
+            self._try(partial(action, value))
+
+        return guarded
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except UsstrackError as error:
+            self._complain(str(error))
 
     def _complain(self, sentence: str) -> None:
         self.tracking.say(sentence)
@@ -111,13 +148,11 @@ class UsstrackDock(Container):
             self.clip.offer_axes(image)
         self.bench = self._bench_of(image) if isinstance(image, Image) else None
         if image is None:
-            self.clip.clear()
+            self.clip.empty()
         if self.bench is not None:
-            info = self.bench.session.video.info
+            info = self.bench.session.annotations.video
             self.clip.tell(info)
             self.tracking.offer_frames(info.frame_count)
-            if self.bench.session.read_only:
-                self.tracking.say(self.bench.session.read_only)
         self._refresh()
 
     def _bench_of(self, image: Image) -> Workbench | None:
@@ -143,7 +178,7 @@ class UsstrackDock(Container):
     def _refresh(self) -> None:
         session = None if self.bench is None else self.bench.session
         labelled = session is not None and bool(session.annotations.by_hand.any())
-        self.points.enabled = session is not None
+        self.points.setEnabled(session is not None)
         self.points.offer(session.annotations.names if session else ())
         self.tracking.busy(session is not None and session.busy, ready=labelled)
         self.undo.enabled = session is not None and session.history.undo_name is not None
@@ -151,12 +186,25 @@ class UsstrackDock(Container):
         self.save.enabled = labelled
         self.export.enabled = session is not None and bool(session.runs)
         if session is None or not labelled:
-            self.tracking.say(HINT if session is not None else "")
+            self.tracking.say("" if session is None else session.read_only or HINT)
         self._expect(self.points.point_name)
 
     def _expect(self, name: str) -> None:
         if self.bench is not None and self.bench.sync is not None:
             self.bench.sync.expect(name)
+
+    def _type_scale(self, text: str) -> None:
+        session = self._open_bench().session
+        spacing = spacing_mm(text)
+        session.calibrate(session.annotations.video.calibration.with_spacing(spacing, "typed"))
+        self.clip.tell(session.annotations.video)
+
+    def _type_rate(self, text: str) -> None:
+        session = self._open_bench().session
+        info = session.annotations.video
+        rated = info.calibration.with_rate(info.frame_count, rate_fps(text), "typed")
+        session.calibrate(rated)
+        self.clip.tell(session.annotations.video)
 
     def _add_points(self) -> None:
         layer = self._open_bench().label()
@@ -217,7 +265,7 @@ class UsstrackDock(Container):
             show_info(f"Saved {target}")
 
     def _ask(self, title: str, name: str) -> str | None:
-        chosen, _ = QFileDialog.getSaveFileName(self.native, title, name)
+        chosen, _ = QFileDialog.getSaveFileName(self, title, name)
         return chosen or None
 
     def _open_bench(self) -> Workbench:
@@ -252,15 +300,3 @@ def _closed(benches: dict[int, Workbench], *_: object) -> None:
     for bench in benches.values():
         bench.close()
     benches.clear()
-
-
-def _button(text: str, tooltip: str) -> PushButton:
-    button = PushButton(text=text)
-    button.tooltip = tooltip
-    return button
-
-
-def _row(*widgets: PushButton) -> Container:
-    row = Container(widgets=list(widgets), layout="horizontal", labels=False)
-    row.margins = (0, 0, 0, 0)
-    return row

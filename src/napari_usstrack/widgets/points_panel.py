@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import ComboBox, Container, LineEdit, PushButton, create_widget
+from magicgui.widgets import ComboBox, LineEdit, PushButton, create_widget
 from napari.layers import Points
 from psygnal import Signal
 
+from napari_usstrack.widgets.form import Fold, Form, heading
 from napari_usstrack.widgets.naming import following, free_name
 
 NEW = "a new point"
 
 
-class PointsPanel(Container):
+class PointsPanel(Form):
     """Chooses the labels layer and what the next click places."""
 
     adding = Signal()
@@ -19,18 +20,25 @@ class PointsPanel(Container):
     expecting = Signal(str)
 
     def __init__(self) -> None:
-        self.layer = create_widget(annotation=Points, name="layer", label="Labels")
-        self.layer.tooltip = "A Points layer that is open already can be adopted as labels"
-        self.adopt = PushButton(text="Use this layer", name="adopt")
-        self.add = PushButton(text="Add points", name="add")
-        self.add.tooltip = "Then click on the tissue; every click places the point named below"
-        self.next = ComboBox(name="next", label="Click places", choices=[NEW])
-        self.next.tooltip = "A new point, or one you have already: it moves, or gets a label here"
-        self.new_name = LineEdit(name="new_name", label="New name", value="p1")
-        buttons = Container(widgets=[self.add, self.adopt], layout="horizontal", labels=False)
-        buttons.margins = (0, 0, 0, 0)
-        super().__init__(widgets=[self.layer, buttons, self.next, self.new_name])
-        self.margins = (0, 0, 0, 0)
+        super().__init__()
+        self.layer = create_widget(annotation=Points, name="layer")
+        self.layer.tooltip = "A Points layer that is open already can serve as labels"
+        self.adopt = PushButton(text="Use its points as labels")
+        self.add = PushButton(
+            text="Add points",
+            tooltip="Then click on the tissue; every click places the point named above",
+        )
+        self.next = ComboBox(choices=[NEW], name="next")
+        self.next.tooltip = "A new point, or one you have: it moves, or gets a label in this frame"
+        self.new_name = LineEdit(value="p1", name="new_name", tooltip="Name of the next new point")
+        self.wide(heading("Points"))
+        self.row("Click places", self.next)
+        self.row("New name", self.new_name)
+        self.wide(self.add)
+        adopting = Form()
+        adopting.row("Points layer", self.layer)
+        adopting.wide(self.adopt)
+        self.wide(Fold("Use a Points layer that is open", adopting))
         self._taken: tuple[str, ...] = ()
         self.add.clicked.connect(lambda: self.adding.emit())
         self.adopt.clicked.connect(lambda: self.adopting.emit(self.layer.value))

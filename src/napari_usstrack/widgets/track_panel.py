@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from magicgui.widgets import (
-    CheckBox,
-    ComboBox,
-    Container,
-    FloatSpinBox,
-    Label,
-    ProgressBar,
-    PushButton,
-    SpinBox,
-)
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, ProgressBar, PushButton, SpinBox
 from psygnal import Signal
 
 from napari_usstrack.core.tracker import Progress
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.session import JobState
+from napari_usstrack.widgets.form import Fold, Form, heading, sentence
 from napari_usstrack.widgets.rate import RateMeter
 
 PHASES = {"cancelled": "Cancelled; nothing was changed.", "done": "Done"}
 
 
-class TrackPanel(Container):
+class TrackPanel(Form):
     """Asks for tracking and shows how far it has come."""
 
     tracking = Signal()
@@ -32,41 +24,24 @@ class TrackPanel(Container):
     cancelling = Signal()
 
     def __init__(self) -> None:
-        self.method = ComboBox(name="method", label="Method", choices=trackers.names())
-        self.settings = Container(name="settings", label="Settings", labels=True)
-        self.settings.margins = (0, 0, 0, 0)
-        self.direction = ComboBox(
-            name="direction", label="Direction", choices=["both", "forward", "backward"]
+        super().__init__()
+        self.method = ComboBox(name="method", choices=trackers.names())
+        self.direction = ComboBox(name="direction", choices=["both", "forward", "backward"])
+        self.direction.tooltip = "Which way Track goes from the first label of each point"
+        self.first = SpinBox(name="first", max=0, tooltip="First frame to track")
+        self.last = SpinBox(name="last", max=0, tooltip="Last frame to track")
+        self.extend = CheckBox(text="Fill also before the first and after the last label")
+        self.extend.value = True
+        self.track = PushButton(text="Track", tooltip="Follow every point from its first label")
+        self.fill = PushButton(
+            text="Fill", tooltip="Fill the frames between labels; labels stay where they are"
         )
-        self.first = SpinBox(name="first", label="From frame", max=0)
-        self.last = SpinBox(name="last", label="To frame", max=0)
-        self.extend = CheckBox(
-            name="extend", text="Fill reaches beyond the first and last label", value=True
-        )
-        self.track = _button("Track", "Follow every point from its first label")
-        self.fill = _button("Fill", "Fill the frames between labels; labels stay where they are")
-        self.stop = _button("Cancel", "Stop; nothing is changed")
+        self.stop = PushButton(text="Cancel", tooltip="Stop; nothing is changed")
         self.bar = ProgressBar(value=0, max=1000)
-        self.status = Label(value="")
-        buttons = Container(
-            widgets=[self.track, self.fill, self.stop], layout="horizontal", labels=False
-        )
-        buttons.margins = (0, 0, 0, 0)
-        super().__init__(
-            widgets=[
-                self.method,
-                self.settings,
-                self.direction,
-                self.first,
-                self.last,
-                self.extend,
-                buttons,
-                self.bar,
-                self.status,
-            ]
-        )
-        self.margins = (0, 0, 0, 0)
-        self.status.native.setWordWrap(True)
+        self.status = sentence()
+        self.settings: dict[str, SpinBox | FloatSpinBox] = {}
+        self._settings_form = Form()
+        self._lay_out()
         self._meter = RateMeter()
         self.method.changed.connect(self._offer_settings)
         self.track.clicked.connect(lambda: self.tracking.emit())
@@ -75,10 +50,22 @@ class TrackPanel(Container):
         self._offer_settings()
         self.busy(False)
 
+    def _lay_out(self) -> None:
+        self.wide(heading("Tracking"))
+        self.row("Method", self.method)
+        self.wide(Fold("Settings of the method", self._settings_form))
+        self.row("Direction", self.direction)
+        self.row("From frame", self.first)
+        self.row("To frame", self.last)
+        self.wide(self.extend)
+        self.wide(self.track, self.fill, self.stop)
+        self.wide(self.bar)
+        self.wide(self.status)
+
     @property
     def options(self) -> dict[str, Any]:
         """Settings of the method."""
-        return {widget.name: widget.value for widget in self.settings}
+        return {name: box.value for name, box in self.settings.items()}
 
     def offer_frames(self, count: int) -> None:
         """Offer the frames of a clip."""
@@ -94,7 +81,7 @@ class TrackPanel(Container):
 
     def say(self, text: str) -> None:
         """Show one sentence below the bar."""
-        self.status.value = text
+        self.status.setText(text)
 
     def report(self, state: JobState, frames: int) -> None:
         """Show what a job is doing."""
@@ -114,19 +101,17 @@ class TrackPanel(Container):
 
     def _offer_settings(self) -> None:
         self.settings.clear()
+        self._settings_form.clear()
         for name, value in trackers.make(self.method.value).settings.items():
-            label = name.removesuffix("_px").replace("_", " ").capitalize()
-            label = f"{label}, px" if name.endswith("_px") or name == "window" else label
+            box: SpinBox | FloatSpinBox
             if isinstance(value, int):
-                box: Any = SpinBox(name=name, label=label, value=value, min=1, max=1001)
+                box = SpinBox(name=name, value=value, min=0, max=1001)
             else:
-                box = FloatSpinBox(
-                    name=name, label=label, value=value, min=0.001, max=1000.0, step=0.01
-                )
-            self.settings.append(box)
+                box = FloatSpinBox(name=name, value=value, min=0.001, max=1000.0, step=0.01)
+            self.settings[name] = box
+            self._settings_form.row(_setting_label(name), box)
 
 
-def _button(text: str, tooltip: str) -> PushButton:
-    button = PushButton(text=text, name=text.lower())
-    button.tooltip = tooltip
-    return button
+def _setting_label(name: str) -> str:
+    unit = ", px" if name.endswith("_px") or name == "window" else ""
+    return name.removesuffix("_px").replace("_", " ").capitalize() + unit

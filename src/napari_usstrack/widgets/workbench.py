@@ -129,11 +129,14 @@ class Workbench:
         if self.sync is not None:
             self.sync.close()
             self.sync = None
-        if layer is None:
+        if layer is not None and role(layer.metadata) != LABELS:
+            self._adopt(layer)
+        if layer is None or layer.ndim != self.placement.ndim:
+            if layer is not None:
+                layer.visible = False
             layer = build.labels_layer(self.image, self.placement, self.session.annotations)
             self.viewer.add_layer(layer)
-        elif role(layer.metadata) != LABELS:
-            self._adopt(layer)
+        layer.metadata = {**layer.metadata, "usstrack": {"role": LABELS}}
         self.sync = LabelSync(self.session, layer, self.placement, self._next_name, self._complain)
         return layer
 
@@ -167,7 +170,6 @@ class Workbench:
         keys = list(zip(frames.tolist(), names, strict=True))
         if keys:
             self.session.place_all(f"adopt {layer.name}", dict(zip(keys, xy, strict=True)))
-        layer.metadata = {**layer.metadata, "usstrack": {"role": LABELS}}
 
     def _rows_of(self, layer: Points) -> tuple[Any, Any, list[str]]:
         data = layer.data

@@ -1,0 +1,23 @@
+"""Fail when a tracked or staged file is larger than 500 kB."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+LIMIT_KB = 500
+
+
+def main() -> int:
+    """Name every large file on stderr."""
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True)
+    files = [Path(name) for name in listed.stdout.split("\0") if name]
+    large = [path for path in files if path.is_file() and path.stat().st_size > LIMIT_KB * 1000]
+    for path in large:
+        sys.stderr.write(f"{path}: {path.stat().st_size // 1000} kB, limit {LIMIT_KB} kB\n")
+    return 1 if large else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Measurements for the trend; nothing here gates."""

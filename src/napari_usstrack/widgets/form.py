@@ -1,0 +1,99 @@
+"""Rows of labels and widgets that line up across panels."""
+
+from __future__ import annotations
+
+from magicgui.widgets.bases import Widget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+LABEL_WIDTH = 92
+
+
+class Form(QWidget):
+    """A column of labelled rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._form = QFormLayout(self)
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setVerticalSpacing(5)
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self._form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+
+    def row(self, label: str, widget: Widget) -> None:
+        """Add a labelled row; the label takes the widget's tooltip."""
+        text = QLabel(label)
+        text.setFixedWidth(LABEL_WIDTH)
+        text.setToolTip(widget.tooltip or "")
+        native = widget.native
+        native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._form.addRow(text, native)
+
+    def wide(self, *widgets: Widget | QWidget) -> None:
+        """Add a row without label, its widgets side by side."""
+        natives = [w if isinstance(w, QWidget) else w.native for w in widgets]
+        if len(natives) == 1:
+            self._form.addRow(natives[0])
+            return
+        line = QHBoxLayout()
+        line.setSpacing(6)
+        for native in natives:
+            line.addWidget(native, 1)
+        self._form.addRow(line)
+
+    def show_row(self, widget: Widget, visible: bool) -> None:
+        """Show or hide a labelled row."""
+        self._form.setRowVisible(widget.native, visible)
+
+    def clear(self) -> None:
+        """Remove all rows."""
+        while self._form.rowCount():
+            self._form.removeRow(0)
+
+
+class Fold(QWidget):
+    """Rows that few need, under a title that opens them."""
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
+        self._title = title
+        self._content = content
+        self.button = QPushButton()
+        self.button.setCheckable(True)
+        self.button.setFlat(True)
+        self.button.setStyleSheet("QPushButton { text-align: left; background: transparent; }")
+        self.button.toggled.connect(self._toggled)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        column.addWidget(self.button)
+        column.addWidget(content)
+        self._toggled(False)
+
+    def _toggled(self, is_open: bool) -> None:
+        self.button.setText(f"{'▾' if is_open else '▸'}  {self._title}")
+        self._content.setVisible(is_open)
+
+
+def heading(text: str) -> QLabel:
+    """Make the title of a panel."""
+    label = QLabel(text)
+    label.setStyleSheet("font-weight: bold; padding-top: 6px;")
+    return label
+
+
+def sentence(text: str = "") -> QLabel:
+    """Make a wrapping text that can be copied."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label

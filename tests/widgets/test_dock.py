@@ -1,0 +1,190 @@
+"""The dock in a real window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_usstrack.core.errors import UsstrackError
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def window(make_napari_viewer, qtbot, monkeypatch):
+    """A viewer with the dock, and the sentences it showed as notifications."""
+    from napari_usstrack.widgets import main
+
+    shown: list[str] = []
+    monkeypatch.setattr(main, "show_error", shown.append)
+    monkeypatch.setattr(main, "show_info", shown.append)
+    viewer = make_napari_viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-usstrack", "USSTrack")
+    qtbot.addWidget(dock)
+    dock.shown = shown
+    yield viewer, dock
+    dock.close_benches()
+
+
+def wait_until_idle(qtbot, dock) -> None:
+    qtbot.waitUntil(lambda: not dock.bench.session.busy, timeout=20_000)
+
+
+def place(viewer, dock, places: dict[str, tuple[float, float]], frame: int = 0) -> None:
+    dock.points.add.native.click()
+    viewer.dims.set_point(0, frame)
+    for name, (x, y) in places.items():
+        dock.points.new_name.value = name
+        dock.bench.labels.add([[frame, y, x]])
+
+
+def test_empty_dock_says_what_to_do_and_offers_nothing(window) -> None:
+    _, dock = window
+    assert "Drop an ultrasound video" in dock.clip.facts.text()
+    assert not dock.tracking.track.enabled
+    assert not dock.points.isEnabled()
+    assert not dock.save.enabled
+
+
+def test_open_place_track_and_see(window, qtbot, clip_file, clip) -> None:
+    viewer, dock = window
+    viewer.open(clip_file, plugin="napari-usstrack")
+    assert "12 of 96 x 80 px" in dock.clip.facts.text()
+    assert "0.1 mm per px" in dock.clip.facts.text()
+    assert "Add points" in dock.tracking.status.text()
+    assert not dock.tracking.track.enabled
+    place(viewer, dock, {"a": (48.0, 40.0), "b": (30.0, 30.0)})
+    assert dock.points.new_name.value == "b 2"
+    dock.tracking.settings["window"].value = 21
+    dock.tracking.track.native.click()
+    assert dock.tracking.stop.enabled
+    wait_until_idle(qtbot, dock)
+    run = dock.bench.session.runs["track"]
+    truth = clip.truth(np.array([[48.0, 40.0], [30.0, 30.0]]))
+    np.testing.assert_allclose(run.xy, truth, atol=0.35)
+    assert "Done: 12 frames" in dock.tracking.status.text()
+    assert [layer.name for layer in viewer.layers] == [
+        "clip.npz",
+        "clip.npz track",
+        "clip.npz track points",
+        "clip.npz labels",
+    ]
+
+
+def test_fill_goes_through_every_label(window, qtbot, clip_file) -> None:
+    viewer, dock = window
+    viewer.open(clip_file, plugin="napari-usstrack")
+    place(viewer, dock, {"a": (48.0, 40.0)})
+    dock.points.next.value = "a"
+    viewer.dims.set_point(0, 8)
+    dock.bench.labels.add([[8, 47.0, 60.0]])
+    dock.tracking.fill.native.click()
+    wait_until_idle(qtbot, dock)
+    run = dock.bench.session.runs["track"]
+    np.testing.assert_array_equal(run.xy[8, 0], [60.0, 47.0])
+    assert run.present.all()
+
+
+def test_cancel_answers_at_once_and_changes_nothing(window, qtbot, clip) -> None:
+    viewer, dock = window
+    viewer.add_image(np.tile(clip.frames, (60, 4, 4)), name="long", contrast_limits=(0, 255))
+    place(viewer, dock, {"a": (48.0, 40.0)})
+    dock.tracking.track.native.click()
+    qtbot.wait(250)
+    assert dock.bench.session.busy
+    dock.tracking.stop.native.click()
+    assert not dock.bench.session.busy
+    assert dock.bench.session.runs == {}
+    assert "Cancelled" in dock.tracking.status.text()
+    from qtpy.QtCore import QThreadPool
+
+    assert QThreadPool.globalInstance().waitForDone(1000)
+
+
+def test_labels_that_change_meanwhile_drop_the_result(window, qtbot, clip) -> None:
+    viewer, dock = window
+    viewer.add_image(np.tile(clip.frames, (20, 4, 4)), name="long", contrast_limits=(0, 255))
+    place(viewer, dock, {"a": (48.0, 40.0)})
+    dock.tracking.track.native.click()
+    dock.bench.session.place("a", 0, (50.0, 41.0))
+    wait_until_idle(qtbot, dock)
+    assert dock.bench.session.runs == {}
+    assert "dropped" in dock.tracking.status.text()
+
+
+def test_undo_and_redo_buttons_follow_the_history(window, clip_file) -> None:
+    viewer, dock = window
+    viewer.open(clip_file, plugin="napari-usstrack")
+    place(viewer, dock, {"a": (48.0, 40.0)})
+    assert dock.undo.enabled
+    assert not dock.redo.enabled
+    dock.undo.native.click()
+    assert not dock.bench.session.annotations.by_hand.any()
+    assert dock.redo.enabled
+    dock.redo.native.click()
+    assert dock.bench.session.annotations.by_hand.sum() == 1
+
+
+def test_save_close_and_open_again_restores_all(window, qtbot, clip_file) -> None:
+    viewer, dock = window
+    viewer.open(clip_file, plugin="napari-usstrack")
+    place(viewer, dock, {"a": (48.0, 40.0)})
+    dock.tracking.track.native.click()
+    wait_until_idle(qtbot, dock)
+    dock.save.native.click()
+    before = dock.bench.session
+    assert dock.shown
+    assert "clip.npz.usstrack.json" in dock.shown[-1]
+    for layer in list(viewer.layers)[::-1]:
+        if hasattr(layer, "text"):
+            layer.text.visible = False
+        viewer.layers.remove(layer)
+    assert dock.bench is None
+    viewer.open(clip_file, plugin="napari-usstrack")
+    after = dock.bench.session
+    assert after is not before
+    assert after.annotations.equals(before.annotations)
+    assert after.runs["track"].equals(before.runs["track"])
+    assert len(viewer.layers) == 4
+    assert dock.bench.labels.features["point"].tolist() == ["a"]
+
+
+def test_a_typed_scale_counts(window, clip) -> None:
+    viewer, dock = window
+    viewer.add_image(clip.frames, name="bare", contrast_limits=(0, 255))
+    assert "unknown" in dock.clip.facts.text()
+    dock.clip.scale_typed.emit("0.08,0.1")
+    assert dock.bench.session.annotations.video.spacing_mm == (0.08, 0.1)
+    assert "0.08 (x), 0.1 (y)" in dock.clip.facts.text()
+    dock.clip.scale_typed.emit("wide")
+    assert "cannot be 'wide'" in dock.shown[-1]
+
+
+def test_time_axis_can_be_chosen_where_there_are_more(window, clip) -> None:
+    viewer, dock = window
+    both = np.stack([clip.frames, clip.frames[::-1]], axis=1)
+    viewer.add_image(both, name="two views", contrast_limits=(0, 255))
+    assert dock.bench.session.video.info.frame_count == 12
+    dock.clip.time_axis.value = 1
+    assert dock.bench.session.video.info.frame_count == 2
+
+
+def test_a_failing_run_is_told_in_one_sentence(window, clip_file) -> None:
+    viewer, dock = window
+    viewer.open(clip_file, plugin="napari-usstrack")
+    place(viewer, dock, {"a": (48.0, 40.0)})
+    dock.tracking.first.value = 5
+    dock.tracking.track.native.click()
+    assert dock.shown
+    assert dock.shown[-1].startswith("Point 'a' is first labelled in frame 0")
+
+
+def test_a_second_window_gets_read_only(window, clip_file) -> None:
+    from napari_usstrack.session import Session
+
+    viewer, dock = window
+    with Session.open(clip_file):
+        viewer.open(clip_file, plugin="napari-usstrack")
+        assert "read-only" in dock.tracking.status.text()
+        with pytest.raises(UsstrackError, match="read-only"):
+            dock.bench.session.save()

@@ -1,0 +1,238 @@
+"""Layers and session together on a viewer model, no window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Points
+
+from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.io.registry import open_video
+from napari_usstrack.session import run_in_place
+from napari_usstrack.widgets.layers import LABELS, Placement, role
+from napari_usstrack.widgets.naming import free_name
+from napari_usstrack.widgets.workbench import Workbench
+
+
+class Bench:
+    """A viewer with one clip open, and what a dock would hand to it."""
+
+    def __init__(self, data, placement: Placement | None = None, **options) -> None:
+        self.viewer = ViewerModel()
+        self.image = self.viewer.add_image(data, contrast_limits=(0, 255), **options)
+        self.wanted = "p1"
+        self.complaints: list[str] = []
+        self.bench = Workbench(
+            self.viewer,
+            self.image,
+            placement or Placement(),
+            runner=run_in_place,
+            next_name=self.next_name,
+            complain=self.complaints.append,
+        )
+
+    def next_name(self) -> str:
+        bench = getattr(self, "bench", None)
+        taken = bench.session.annotations.names if bench is not None else ()
+        return free_name(self.wanted, taken)
+
+    @property
+    def session(self):
+        return self.bench.session
+
+    def layers(self, ours: str) -> list:
+        return [layer for layer in self.viewer.layers if role(layer.metadata) == ours]
+
+
+@pytest.fixture
+def opened(clip) -> Bench:
+    return Bench(clip.frames)
+
+
+def test_a_click_places_a_named_point(opened) -> None:
+    layer = opened.bench.label()
+    opened.wanted = "apex"
+    opened.bench.sync.expect("apex")
+    layer.add([[3, 40.0, 50.5]])
+    labels = opened.session.annotations
+    assert labels.names == ("apex",)
+    np.testing.assert_array_equal(labels.xy[3, 0], [50.5, 40.0])
+    assert layer.features["point"].tolist() == ["apex"]
+
+
+def test_one_click_is_one_undo(opened) -> None:
+    layer = opened.bench.label()
+    layer.add([[0, 10.0, 20.0]])
+    layer.add([[0, 30.0, 40.0]])
+    assert len(layer.data) == 2
+    opened.session.undo()
+    assert len(layer.data) == 1
+    opened.session.undo()
+    assert len(layer.data) == 0
+    opened.session.redo()
+    np.testing.assert_array_equal(layer.data, [[0, 10, 20]])
+
+
+def test_placing_a_point_again_moves_it(opened) -> None:
+    layer = opened.bench.label()
+    layer.add([[0, 10.0, 20.0]])
+    opened.next_name_is = "p1"
+    opened.bench.sync._next_name = lambda: "p1"
+    layer.add([[0, 12.0, 22.0]])
+    np.testing.assert_array_equal(layer.data, [[0, 12, 22]])
+    assert opened.session.annotations.names == ("p1",)
+
+
+def test_a_drag_moves_the_label(opened) -> None:
+    layer = opened.bench.label()
+    layer.add([[0, 10.0, 20.0], [0, 30.0, 40.0]])
+    layer.data[1] = [0, 33.0, 44.0]
+    layer.events.data(value=layer.data, action="changed", data_indices=(1,), vertex_indices=((),))
+    np.testing.assert_array_equal(opened.session.annotations.xy[0, 1], [44.0, 33.0])
+    opened.session.undo()
+    np.testing.assert_array_equal(layer.data[1], [0, 30, 40])
+
+
+def test_deleting_several_points_is_one_undo(opened) -> None:
+    layer = opened.bench.label()
+    layer.add([[0, 10.0, 20.0], [0, 30.0, 40.0], [2, 5.0, 6.0]])
+    layer.selected_data = {0, 2}
+    layer.remove_selected()
+    assert layer.features["point"].tolist() == ["p2"]
+    opened.session.undo()
+    assert sorted(layer.features["point"]) == ["p1", "p2", "p3"]
+
+
+def test_a_click_outside_the_picture_is_refused(opened) -> None:
+    layer = opened.bench.label()
+    layer.add([[0, 500.0, 20.0]])
+    assert len(layer.data) == 0
+    assert opened.complaints == ["A point must lie inside the picture; click on the image."]
+
+
+def test_a_run_shows_as_tails_and_points(opened, clip) -> None:
+    layer = opened.bench.label()
+    layer.add([[0, 40.0, 48.0]])
+    opened.session.track(run="track", options={"window": 21})
+    (tails,) = opened.layers("run-tracks")
+    (points,) = opened.layers("run-points")
+    assert len(tails.data) == 12
+    assert len(points.data) == 11
+    truth = clip.truth(np.array([[48.0, 40.0]]))[:, 0]
+    np.testing.assert_allclose(tails.data[:, [3, 2]], truth, atol=0.3)
+    assert opened.viewer.layers[-1] is layer
+    opened.session.undo()
+    assert not opened.layers("run-tracks")
+    opened.session.redo()
+    assert len(opened.layers("run-tracks")) == 1
+
+
+def test_layers_follow_scale_and_translate_of_the_image(clip) -> None:
+    opened = Bench(clip.frames, scale=(0.02, 0.1, 0.2), translate=(1.0, 5.0, 7.0))
+    layer = opened.bench.label()
+    layer.add([layer.world_to_data((1.0, 9.0, 15.0))])
+    np.testing.assert_allclose(opened.session.annotations.xy[0, 0], [40.0, 40.0])
+    opened.session.track()
+    for ours in opened.layers("run-points") + opened.layers("run-tracks"):
+        np.testing.assert_allclose(ours.scale[-2:], (0.1, 0.2))
+        np.testing.assert_allclose(ours.translate[-2:], (5.0, 7.0))
+    opened.viewer.dims.set_point(0, 1.0 + 0.02 * 7)
+    assert opened.bench.frame == 7
+
+
+def test_scale_in_millimetres_is_taken_from_the_layer(clip) -> None:
+    opened = Bench(clip.frames, scale=(1, 0.1, 0.2), units=("pixel", "mm", "mm"))
+    assert opened.session.video.info.spacing_mm == pytest.approx((0.2, 0.1))
+
+
+@pytest.mark.parametrize("make", ["rgb", "dask", "float", "4d-last", "4d-first"])
+def test_any_image_layer_gives_the_same_tracks(clip, make: str) -> None:
+    placement, options, data = Placement(), {}, clip.frames
+    if make == "rgb":
+        data, options = np.stack([clip.frames] * 3, axis=-1), {"rgb": True}
+    elif make == "dask":
+        data = pytest.importorskip("dask.array").from_array(clip.frames, chunks=(3, 80, 96))
+    elif make == "float":
+        data = clip.frames / 255.0
+    elif make == "4d-last":
+        data, placement = np.stack([clip.frames * 0, clip.frames]), Placement(4, 1, (1,))
+    elif make == "4d-first":
+        data = np.stack([clip.frames * 0, clip.frames], axis=1)
+        placement = Placement(4, 0, (1,))
+    opened = Bench(data, placement, **options)
+    opened.session.place("a", 0, (48.0, 40.0))
+    opened.session.track(options={"window": 21})
+    truth = clip.truth(np.array([[48.0, 40.0]]))[:, 0]
+    np.testing.assert_allclose(opened.session.runs["track"].xy[:, 0], truth, atol=0.35)
+    (tails,) = opened.layers("run-tracks")
+    assert tails.ndim == placement.ndim
+
+
+def test_a_points_layer_is_adopted_with_its_names(opened) -> None:
+    layer = opened.viewer.add_points(
+        [[0, 10.0, 20.0], [4, 11.0, 21.0]], features={"name": ["septum", "septum"]}, ndim=3
+    )
+    opened.bench.label(layer)
+    labels = opened.session.annotations
+    assert labels.names == ("septum",)
+    assert labels.frames_of("septum").tolist() == [0, 4]
+    assert role(layer.metadata) == LABELS
+    layer.add([[5, 12.0, 22.0]])
+    assert opened.session.annotations.names == ("septum", "p1")
+
+
+def test_a_flat_points_layer_is_adopted_at_the_current_frame(opened) -> None:
+    opened.viewer.dims.set_point(0, 6)
+    layer = Points([[10.0, 20.0], [30.0, 40.0]])
+    opened.viewer.add_layer(layer)
+    opened.bench.label(layer)
+    labels = opened.session.annotations
+    assert labels.names == ("p1", "p2")
+    np.testing.assert_array_equal(labels.xy[6], [[20.0, 10.0], [40.0, 30.0]])
+
+
+def test_a_point_twice_in_one_frame_is_refused(opened) -> None:
+    layer = opened.viewer.add_points([[0, 1.0, 2.0]] * 2, features={"point": ["a", "a"]}, ndim=3)
+    with pytest.raises(UsstrackError, match="twice in one frame"):
+        opened.bench.label(layer)
+    assert opened.session.annotations.names == ()
+
+
+def test_a_still_image_is_refused() -> None:
+    with pytest.raises(UsstrackError, match="still image"):
+        Bench(np.zeros((1, 40, 50), dtype=np.uint8))
+
+
+def test_a_saved_project_comes_back_with_all_layers(clip_file) -> None:
+    opened = Bench(open_video(clip_file))
+    opened.bench.label().add([[0, 40.0, 48.0], [5, 20.0, 30.0]])
+    opened.session.track()
+    opened.session.save()
+    opened.bench.close()
+    again = Bench(open_video(clip_file))
+    assert len(again.layers(LABELS)) == 1
+    assert len(again.layers("run-tracks")) == 1
+    assert again.session.annotations.equals(opened.session.annotations)
+    assert again.session.runs["track"].equals(opened.session.runs["track"])
+    assert not again.session.unsaved
+    again.bench.close()
+
+
+def test_removing_the_labels_layer_keeps_the_labels(opened) -> None:
+    layer = opened.bench.label()
+    layer.add([[0, 40.0, 48.0]])
+    opened.viewer.layers.remove(layer)
+    assert opened.bench.labels is None
+    assert opened.session.annotations.by_hand.any()
+    again = opened.bench.label()
+    assert len(again.data) == 1
+
+
+def test_removing_run_layers_and_tracking_again_shows_them_again(opened) -> None:
+    opened.bench.label().add([[0, 40.0, 48.0]])
+    opened.session.track()
+    for layer in opened.layers("run-points"):
+        opened.viewer.layers.remove(layer)
+    opened.session.track(options={"window": 21})
+    assert len(opened.layers("run-points")) == 1
