@@ -174,7 +174,7 @@ def open_window(
         )
     if clip is not None:
         _open(clip, None, None)
-    files = [] if clip is None else [str(clip)]
+    files = [] if clip is None else [str(clip), "--plugin", "napari-usstrack"]
     command = [sys.executable, "-m", "napari", *files, "--with", "napari-usstrack", "USSTrack"]
     raise typer.Exit(subprocess.call(command))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_usstrack.core.tracks import Cells, Source
+from napari_usstrack.core.tracks import Cells
 
 EPSILON = 0.01
 AGREE_PX = 2.0
@@ -65,5 +65,5 @@ def blend(forward: Cells, backward: Cells) -> Cells:
         xy=xy,
         confidence=np.where(visible, confidence, 0.0),
         visible=visible,
-        source=np.full(forward.shape, Source.FLOW, dtype=np.uint8),
+        source=forward.source,
     )

@@ -13,7 +13,7 @@ from napari_usstrack.core.tracks import Cells, Source, blank_arrays
 from napari_usstrack.core.video import Video
 
 CHUNK = 16
-REGAINED = 0.3
+REGAINED = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,17 +73,19 @@ def follow(
 def _forward(queries: Queries, span: range) -> tuple[range, NDArray[np.intp]]:
     first, last = queries.limits(span)
     moving = (queries.frame < last) & (first <= queries.frame)
+    ends = np.where(moving, last, queries.frame)
     if not moving.any():
-        return range(0), last
-    return range(int(queries.frame[moving].min()), int(last[moving].max())), last
+        return range(0), ends
+    return range(int(queries.frame[moving].min()), int(ends[moving].max())), ends
 
 
 def _backward(queries: Queries, span: range) -> tuple[range, NDArray[np.intp]]:
     first, last = queries.limits(span)
     moving = (queries.frame > first) & (queries.frame <= last)
+    ends = np.where(moving, first, queries.frame)
     if not moving.any():
-        return range(0, 0, -1), first
-    return range(int(queries.frame[moving].max()), int(first[moving].min()), -1), first
+        return range(0, 0, -1), ends
+    return range(int(queries.frame[moving].max()), int(ends[moving].min()), -1), ends
 
 
 def neighbours(
@@ -165,7 +167,7 @@ class _Answer:
     ) -> None:
         for seen in list(self._pictures):
             group = lost[self._seen[lost] == seen]
-            if group.size == 0 or abs(here - seen) >= self._patience:
+            if group.size == 0 or abs(here - seen) > self._patience:
                 del self._pictures[seen]
                 continue
             start = self._arrays["xy"][to, group]

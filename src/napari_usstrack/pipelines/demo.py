@@ -16,6 +16,7 @@ from napari_usstrack.io import overlay, project, tables
 from napari_usstrack.io.registry import open_video
 from napari_usstrack.io.sample import embedded_cine
 from napari_usstrack.pipelines import trackers
+from napari_usstrack.pipelines.parts import part
 from napari_usstrack.pipelines.track import track
 
 WALL = {
@@ -78,11 +79,14 @@ def run_demo(folder: Path) -> Work[DemoResult]:
         film=folder / "overlay.mp4",
     )
     tables.write_tracks(labels, paths.points, frames=range(1))
-    run = yield from track(video, labels, trackers.make(trackers.DEFAULT, SETTINGS))
+    count = video.info.frame_count
+    work = track(video, labels, trackers.make(trackers.DEFAULT, SETTINGS))
+    run = yield from part(work, 0, count, 2 * count)
     tables.write_tracks(run, paths.csv)
     project.save(project.Project(labels, {"track": run}), paths.project)
     overlay.write_overlay_picture(video, run, paths.picture, frame=run.shape[0] // 2)
-    yield from overlay.write_overlay_video(video, run, paths.film)
+    film = overlay.write_overlay_video(video, run, paths.film)
+    yield from part(film, count, count, 2 * count)
     return DemoResult(**{**paths.__dict__, "tracks": run})
 
 

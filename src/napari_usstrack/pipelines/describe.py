@@ -67,9 +67,12 @@ def travel(tracks: Tracks) -> list[str]:
     rows = [f"{'point':<16}{f'farthest, {unit}':>14}{'in view, %':>12}{'confidence':>12}"]
     for column, name in enumerate(tracks.names):
         path = xy[tracks.present[:, column], column]
+        if not len(path):
+            continue
         far = np.linalg.norm(path - path[0], axis=-1).max()
         seen = 100.0 * tracks.visible[:, column].mean()
-        sure = float(np.nanmedian(tracks.confidence[:, column]))
+        told = tracks.confidence[:, column]
+        sure = float(np.median(told[~np.isnan(told)])) if not np.isnan(told).all() else np.nan
         rows.append(f"{name:<16}{far:>14.1f}{seen:>12.0f}{sure:>12.2f}")
     return rows
 

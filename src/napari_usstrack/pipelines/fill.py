@@ -9,10 +9,17 @@ import numpy as np
 
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Progress, Queries, Tracker, Work
-from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Source, Tracks, blank_arrays
+from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Tracks, blank_arrays
 from napari_usstrack.core.video import Video
 from napari_usstrack.flow.blending import blend
-from napari_usstrack.pipelines.queries import Stretch, open_ends, queries_from, stretches
+from napari_usstrack.pipelines.parts import part
+from napari_usstrack.pipelines.queries import (
+    Stretch,
+    open_ends,
+    queries_from,
+    set_by_hand,
+    stretches,
+)
 from napari_usstrack.pipelines.results import run_of, step_of, ticket_of
 
 BATCH_CELLS = 4_000_000
@@ -49,6 +56,7 @@ def fill(
     Tracks
         Anchors exactly where they were set, filled cells between.
     """
+    ticket = fill_ticket(annotations, tracker, spans, extend=extend, onto=onto)
     spans = stretches(annotations) if spans is None else spans
     if not annotations.by_hand.any():
         raise UsstrackError("No point is labelled yet; label points in at least two frames.")
@@ -65,18 +73,28 @@ def fill(
     for batch in batches:
         span = _hull(batch)
         work = tracker.track(video, _batch_queries(annotations, batch), span)
-        found = yield from _rebased(work, done, total)
+        found = yield from part(work, done, 2 * len(span), total)
         done += 2 * len(span)
         _place(arrays, annotations, batch, found, span)
     _pin(arrays, annotations)
     yield Progress(total, total)
-    step = step_of("fill", tracker, fill_ticket(annotations, tracker), range(annotations.shape[0]))
+    step = step_of("fill", tracker, ticket, range(annotations.shape[0]))
     return run_of(annotations, arrays, step)
 
 
-def fill_ticket(annotations: Tracks, tracker: Tracker) -> str:
+def fill_ticket(
+    annotations: Tracks,
+    tracker: Tracker,
+    spans: Sequence[Stretch] | None = None,
+    *,
+    extend: bool = False,
+    onto: Tracks | None = None,
+) -> str:
     """Digest of all that `fill` reads."""
-    return ticket_of(annotations, tracker, "fill", annotations.source, annotations.xy)
+    former = None if onto is None else [onto.names, *(getattr(onto, a) for a in CELL_ARRAYS)]
+    asked = None if spans is None else list(spans)
+    held = annotations.source, annotations.xy
+    return ticket_of(annotations, tracker, "fill", *held, asked, extend, former)
 
 
 def _batches(spans: Sequence[Stretch]) -> Iterator[tuple[Stretch, ...]]:
@@ -108,15 +126,6 @@ def _batch_queries(annotations: Tracks, batch: Sequence[Stretch]) -> Queries:
     return queries_from(rows)
 
 
-def _rebased(work: Work[Cells], base: int, total: int) -> Work[Cells]:
-    while True:
-        try:
-            progress = next(work)
-        except StopIteration as stop:
-            return stop.value
-        yield Progress(min(base + progress.done, total), total)
-
-
 def _place(
     arrays: dict[str, Any],
     annotations: Tracks,
@@ -138,7 +147,7 @@ def _place(
 
 
 def _pin(arrays: dict[str, Any], annotations: Tracks) -> None:
-    said = annotations.source != Source.MISSING
+    said = set_by_hand(annotations)
     for name in CELL_ARRAYS:
         arrays[name][said] = getattr(annotations, name)[said]
     arrays["confidence"][annotations.by_hand] = 1.0

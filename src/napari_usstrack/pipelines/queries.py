@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,13 @@ def first_queries(annotations: Tracks, span: range, direction: Direction = "both
     Raises
     ------
     UsstrackError
-        When no point is labelled, or one has no label inside the span.
+        When no point is labelled, one has no label inside the span, or there
+        is no such direction.
     """
+    if direction not in get_args(Direction):
+        raise UsstrackError(
+            f"Direction '{direction}' is unknown; choose one of: {', '.join(get_args(Direction))}."
+        )
     if not annotations.by_hand.any():
         raise UsstrackError("No point is labelled yet; place at least one point, then track.")
     rows: list[Row] = []
@@ -93,6 +98,11 @@ def queries_from(rows: Sequence[Row]) -> Queries:
     )
 
 
+def set_by_hand(annotations: Tracks) -> NDArray[np.bool_]:
+    """Cells in which a person placed a point, accepted it or said it is absent."""
+    return annotations.by_hand | (annotations.source == Source.ABSENT)
+
+
 def stretches(annotations: Tracks, names: Iterable[str] | None = None) -> tuple[Stretch, ...]:
     """List the spans between neighbouring anchors that hold frames to fill.
 
@@ -101,7 +111,7 @@ def stretches(annotations: Tracks, names: Iterable[str] | None = None) -> tuple[
     found = []
     for name in annotations.names if names is None else names:
         column = annotations.column(name)
-        said = np.flatnonzero(annotations.source[:, column] != Source.MISSING)
+        said = np.flatnonzero(set_by_hand(annotations)[:, column])
         hand = annotations.by_hand[said, column]
         for (a, b), both in zip(pairwise(said), hand[:-1] & hand[1:], strict=True):
             if both and b - a > 1:

@@ -14,10 +14,11 @@ from napari_usstrack.core.coords import inside
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Progress, finish, ignore
 from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Source, Tracks, named_points
-from napari_usstrack.core.video import Video, VideoInfo
+from napari_usstrack.core.video import CallbackVideo, Video, VideoInfo
 from napari_usstrack.io import project as projects
 from napari_usstrack.io import registry, tables
 from napari_usstrack.io.array_video import array_video
+from napari_usstrack.io.clip import ClipVideo
 from napari_usstrack.io.project import Project
 from napari_usstrack.pipelines import fill as filling
 from napari_usstrack.pipelines import track as tracking
@@ -55,7 +56,7 @@ def open_video(
     if isinstance(clip, (str, PathLike)):
         return registry.open_video(Path(clip), spacing_mm=spacing, fps=fps)
     if hasattr(clip, "frames") and hasattr(clip, "info"):
-        return cast("Video", clip)
+        return _recalibrated(cast("Video", clip), spacing, fps)
     return array_video(clip, spacing_mm=spacing, fps=fps)
 
 
@@ -158,6 +159,19 @@ def save(what: Tracks | Project, path: AnyPath) -> Path:
     return target
 
 
+def _recalibrated(video: Video, spacing: tuple[float, float] | None, fps: float | None) -> Video:
+    if spacing is None and fps is None:
+        return video
+    calibration = video.info.calibration
+    if spacing is not None:
+        calibration = calibration.with_spacing(spacing, "typed")
+    if fps is not None:
+        calibration = calibration.with_rate(video.info.frame_count, fps, "typed")
+    if isinstance(video, ClipVideo):
+        return video.recalibrated(calibration)
+    return cast("Video", CallbackVideo(video.info.calibrated(calibration), video.frames))
+
+
 def as_labels(points: Points, info: VideoInfo) -> Tracks:
     """Labels over a clip from whatever `track` accepts as points."""
     if isinstance(points, (str, PathLike)):
@@ -179,13 +193,13 @@ def as_labels(points: Points, info: VideoInfo) -> Tracks:
 
 
 def _from_rows(names: list[str], rows: Any, info: VideoInfo) -> Tracks:
-    table = np.asarray(rows, dtype=np.float64).reshape(len(names), -1)
-    if table.shape[1] != 3:
+    if any(np.shape(row) != (3,) for row in rows):
         raise UsstrackError("Each point must be given as (frame, x, y).")
+    table = np.asarray(rows, dtype=np.float64).reshape(-1, 3)
     blank = Tracks.blank(info, named_points(names))
     xy = blank.xy.copy()
     for column, (name, (frame, x, y)) in enumerate(zip(names, table, strict=True)):
-        if not (frame == int(frame) and 0 <= frame < info.frame_count):
+        if not (frame.is_integer() and 0 <= frame < info.frame_count):
             raise UsstrackError(
                 f"Point '{name}' is in frame {frame:g}; the clip has frames 0 to "
                 f"{info.frame_count - 1}."

@@ -19,7 +19,7 @@ from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.edits import Change, Edit, History, RunChange
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import PALETTE, PointInfo, Source, Tracks, named_points
-from napari_usstrack.core.video import Video
+from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.io import project as project_files
 from napari_usstrack.io.locks import ProjectLock
 from napari_usstrack.io.project import Project
@@ -112,7 +112,7 @@ class Session:
         session = cls(video, saved, runner=runner, path=path)
         session.claim(path)
         if saved is not None and (spacing_mm is not None or fps is not None):
-            session.calibrate(video.info.calibration)
+            session.calibrate(_stated(session.annotations.video, video.info, spacing_mm, fps))
         return session
 
     @property
@@ -276,7 +276,13 @@ class Session:
             Job(
                 f"Fill, {method}",
                 run,
-                lambda: fill_ticket(self._annotations, tracker),
+                lambda: fill_ticket(
+                    self._annotations,
+                    tracker,
+                    spans,
+                    extend=extend,
+                    onto=self._runs.get(run) if spans is not None else None,
+                ),
                 lambda: fill(
                     self.video, self._annotations, tracker, spans, extend=extend, onto=onto
                 ),
@@ -300,7 +306,7 @@ class Session:
         target = self.path if path is None else Path(path)
         if target is None:
             raise UsstrackError("This clip has no file beside which to save; choose a file name.")
-        if self.read_only and target == self.path:
+        if self.read_only and self.path is not None and target.resolve() == self.path.resolve():
             raise UsstrackError(self.read_only)
         project = replace(
             self._project,
@@ -333,7 +339,7 @@ class Session:
         if change.after is None:
             self._runs.pop(change.run, None)
         else:
-            self._runs[change.run] = change.after
+            self._runs[change.run] = self._dated(change.after)
         self.run_changed.emit(change.run)
 
     def _replay(
@@ -348,3 +354,20 @@ class Session:
             raise
         self.history_changed.emit()
         return name
+
+    def _dated(self, run: Tracks) -> Tracks:
+        """The run with the scale and times now in force."""
+        info = self._annotations.video
+        return run if run.video.calibration is info.calibration else run.with_video(info)
+
+
+def _stated(
+    saved: VideoInfo, opened: VideoInfo, spacing_mm: tuple[float, float] | None, fps: float | None
+) -> Calibration:
+    """What the project knows, with the scale or rate stated at opening in its place."""
+    ours, theirs = saved.calibration, opened.calibration
+    if spacing_mm is not None:
+        ours = ours.with_spacing(theirs.spacing_mm, theirs.spacing_source)
+    if fps is not None:
+        ours = replace(ours, times_s=theirs.times_s, time_source=theirs.time_source)
+    return ours

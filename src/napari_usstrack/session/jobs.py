@@ -72,9 +72,12 @@ def run_in_place(
         result = finish(work, progressed)
     except UsstrackError as error:
         failed(error)
+    except BaseException as error:
+        failed(error)
+        raise
     else:
         returned(result)
-    return lambda: None
+    return _nothing
 
 
 class JobDesk:
@@ -109,11 +112,13 @@ class JobDesk:
 
     def start(self, job: Job) -> None:
         """Start a job, cancelling one that still runs."""
-        self.cancel()
         ticket = job.ticket()
         work = job.work()
+        self.cancel()
         self._job = job
         self._changed(JobState(job.title, "running", Progress(0, 0)))
+        if self._job is not job:
+            return
 
         def progressed(progress: Progress) -> None:
             if self._job is job:
@@ -130,7 +135,8 @@ class JobDesk:
                     raise error
 
         cancel = self._runner(work, progressed=progressed, returned=returned, failed=failed)
-        self._cancel = cancel if self._job is job else _nothing
+        if self._job is job:
+            self._cancel = cancel
 
     def cancel(self) -> None:
         """Cancel the job under way, if any; its result will not arrive."""
@@ -143,13 +149,17 @@ class JobDesk:
         if _ticket_now(job) != ticket:
             self._close(job, "stale", "The labels changed meanwhile; the result was dropped.")
             return
-        self._job = None
+        self._forget()
         self._deliver(job.run, run)
         self._close(job, "done")
 
     def _close(self, job: Job, phase: Phase, message: str = "") -> None:
-        self._job = None
+        self._forget()
         self._changed(JobState(job.title, phase, message=message))
+
+    def _forget(self) -> None:
+        self._job = None
+        self._cancel = _nothing
 
 
 def _nothing() -> None:

@@ -191,7 +191,7 @@ def role(metadata: Mapping[str, Any]) -> str:
 def text_style() -> dict[str, Any]:
     """How names stand beside points."""
     return {
-        "string": "{point}",
+        "string": "  {point}",
         "size": 8,
         "color": "white",
         "anchor": "upper_left",

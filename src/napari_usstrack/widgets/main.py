@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import PushButton
 from napari.layers import Image, Points
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.tables import write_tracks
 from napari_usstrack.pipelines.typed import rate_fps, spacing_mm
 from napari_usstrack.session import JobState, Runner
 from napari_usstrack.widgets.clip_panel import ClipPanel
-from napari_usstrack.widgets.form import Form, heading
+from napari_usstrack.widgets.form import Form, scrolled
 from napari_usstrack.widgets.points_panel import PointsPanel
 from napari_usstrack.widgets.track_panel import TrackPanel
 from napari_usstrack.widgets.workbench import Workbench
@@ -30,7 +29,7 @@ RUN = "track"
 HINT = "Press Add points, then click on the tissue."
 
 
-class UsstrackDock(QScrollArea):
+class UsstrackDock(QWidget):
     """Points on a clip, tracked.
 
     Parameters
@@ -72,18 +71,19 @@ class UsstrackDock(QScrollArea):
         self.bench = None
 
     def _lay_out(self) -> None:
-        content = Form()
+        panels = Form()
         for panel in (self.clip, self.points, self.tracking):
-            content.wide(panel)
-        content.wide(heading("Work"))
-        content.wide(self.undo, self.redo)
-        content.wide(self.save, self.export)
-        content.setContentsMargins(6, 4, 6, 4)
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(300)
+            panels.wide(panel)
+        panels.setContentsMargins(6, 0, 6, 0)
+        work = Form()
+        work.wide(self.tracking.controls)
+        work.wide(self.undo, self.redo)
+        work.wide(self.save, self.export)
+        work.setContentsMargins(6, 6, 6, 0)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 6)
+        column.addWidget(scrolled(panels), 1)
+        column.addWidget(work)
 
     def _connect(self) -> None:
         self.clip.image.changed.connect(self._use_image)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from napari_usstrack.core.coords import inside
 from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.core.tracks import PALETTE
 from napari_usstrack.session import Session
 from napari_usstrack.widgets import build
 from napari_usstrack.widgets.layers import Placement, label_rows
@@ -71,12 +70,8 @@ class LabelSync:
         self.expect(self._next_name())
 
     def expect(self, name: str) -> None:
-        """Give the next clicked point its name and colour before the click."""
-        points = self._session.annotations.points
-        known = {point.name: point.colour for point in points}
+        """Give the next clicked point its name before the click."""
         self.layer.feature_defaults = {**build.BLANK_FEATURES, "point": name}
-        self.layer.selected_data = set()
-        self.layer.current_face_color = known.get(name, PALETTE[len(points) % len(PALETTE)])
 
     def _on_edited(self, _edit: Edit) -> None:
         self.write()

@@ -17,7 +17,11 @@ PHASES = {"cancelled": "Cancelled; nothing was changed.", "done": "Done"}
 
 
 class TrackPanel(Form):
-    """Asks for tracking and shows how far it has come."""
+    """Asks for tracking and shows how far it has come.
+
+    Buttons, bar and status are in `controls`, a form of its own, so that they
+    can stay in sight.
+    """
 
     tracking = Signal()
     filling = Signal()
@@ -30,7 +34,7 @@ class TrackPanel(Form):
         self.direction.tooltip = "Which way Track goes from the first label of each point"
         self.first = SpinBox(name="first", max=0, tooltip="First frame to track")
         self.last = SpinBox(name="last", max=0, tooltip="Last frame to track")
-        self.extend = CheckBox(text="Fill also before the first and after the last label")
+        self.extend = CheckBox(text="Fill beyond the outer labels, too")
         self.extend.value = True
         self.track = PushButton(text="Track", tooltip="Follow every point from its first label")
         self.fill = PushButton(
@@ -41,6 +45,7 @@ class TrackPanel(Form):
         self.status = sentence()
         self.settings: dict[str, SpinBox | FloatSpinBox] = {}
         self._settings_form = Form()
+        self.controls = Form()
         self._lay_out()
         self._meter = RateMeter()
         self.method.changed.connect(self._offer_settings)
@@ -58,9 +63,9 @@ class TrackPanel(Form):
         self.row("From frame", self.first)
         self.row("To frame", self.last)
         self.wide(self.extend)
-        self.wide(self.track, self.fill, self.stop)
-        self.wide(self.bar)
-        self.wide(self.status)
+        self.controls.wide(self.track, self.fill, self.stop)
+        self.controls.wide(self.bar)
+        self.controls.wide(self.status)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -103,6 +103,8 @@ class Workbench:
         self.session.edited.connect(self._on_edited)
         viewer.dims.events.point.connect(self._on_step)
         viewer.layers.events.removed.connect(self._on_removed)
+        if isinstance(image.data, ClipVideo):
+            self._show_first_frame()
         if self.session.annotations.by_hand.any():
             self.label()
         for name in self.session.runs:
@@ -164,6 +166,10 @@ class Workbench:
             self.sync.close()
             self.sync = None
         self.session.close()
+
+    def _show_first_frame(self) -> None:
+        axis = self.viewer.dims.ndim - self.image.ndim
+        self.viewer.dims.set_point(axis, self.image.translate[0])
 
     def _adopt(self, layer: Points) -> None:
         frames, xy, names = self._rows_of(layer)

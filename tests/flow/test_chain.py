@@ -1,0 +1,144 @@
+"""Reading frames in pairs, and chaining an arbitrary step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_usstrack.core.tracker import Queries, finish
+from napari_usstrack.core.tracks import Source
+from napari_usstrack.core.video import CallbackVideo, VideoInfo
+from napari_usstrack.flow.chain import CHUNK, Landing, follow, neighbours
+
+
+def counting(count: int):
+    """A clip whose picture is its frame number, and the frames read from it so far."""
+    asked: list[int] = []
+
+    def read(span: range):
+        assert span.step == 1
+        assert 0 <= span.start < span.stop <= count
+        asked.extend(span)
+        return np.array(span, dtype=np.uint8).reshape(-1, 1, 1)
+
+    return CallbackVideo(VideoInfo(count, 1, 1), read), asked
+
+
+LENGTHS = [2, 3, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK + 2, 2 * CHUNK, 2 * CHUNK + 1, 100]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("offset", [0, 7])
+def test_forward_pairs_read_each_frame_once(length, offset):
+    video, asked = counting(length + offset)
+    pairs = list(neighbours(video, range(offset, offset + length - 1)))
+    assert [(a, b) for a, b, _ in pairs] == [(f, f + 1) for f in range(offset, offset + length - 1)]
+    assert all((p.item(), q.item()) == (a, b) for a, b, (p, q) in pairs)
+    assert sorted(asked) == list(range(offset, offset + length))
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("offset", [0, 7])
+def test_backward_pairs_read_each_frame_once(length, offset):
+    video, asked = counting(length + offset)
+    last = offset + length - 1
+    pairs = list(neighbours(video, range(last, offset, -1)))
+    assert [(a, b) for a, b, _ in pairs] == [(f, f - 1) for f in range(last, offset, -1)]
+    assert all((p.item(), q.item()) == (a, b) for a, b, (p, q) in pairs)
+    assert sorted(asked) == list(range(offset, offset + length))
+
+
+@pytest.mark.parametrize("frames", [range(0), range(0, 0, -1), range(5, 5)])
+def test_no_pairs_read_nothing(frames):
+    video, asked = counting(10)
+    assert list(neighbours(video, frames)) == []
+    assert asked == []
+
+
+def test_pairs_are_read_as_they_are_needed():
+    video, asked = counting(200)
+    next(neighbours(video, range(199)))
+    assert len(asked) <= CHUNK
+
+
+def by_one(calls: list[tuple[int, int, int]]):
+    """A step that moves every point one px right per frame forward."""
+
+    def step(here, there, xy):
+        calls.append((here.item(), there.item(), len(xy)))
+        way = int(there.item()) - int(here.item())
+        sure = np.full(len(xy), 0.5)
+        return Landing(xy + [way, 0.0], sure, np.ones(len(xy), dtype=bool))
+
+    return step
+
+
+def queries(frames, **limits) -> Queries:
+    xy = np.column_stack([frames, np.arange(len(frames))]).astype(float)
+    return Queries(frames, xy, tuple(f"p{i}" for i in range(len(frames))), **limits)
+
+
+def test_points_share_one_call_per_pair_and_only_where_they_live():
+    video, asked = counting(8)
+    calls: list[tuple[int, int, int]] = []
+    asked_for = queries([2, 5], first=[1, 5], last=[6, 7])
+    cells = finish(follow(by_one(calls), video, asked_for, range(8), Source.FLOW))
+    assert calls == [
+        *[(2, 3, 1), (3, 4, 1), (4, 5, 1), (5, 6, 2), (6, 7, 1)],
+        (2, 1, 1),
+    ]
+    assert sorted(asked) == [1, 2, 2, 3, 4, 5, 6, 7]
+    np.testing.assert_array_equal(cells.xy[1:7, 0], [(f, 0.0) for f in range(1, 7)])
+    np.testing.assert_array_equal(cells.xy[5:8, 1], [(f, 1.0) for f in range(5, 8)])
+    assert cells.present.sum() == 6 + 3
+
+
+def test_the_query_cell_is_sure_and_others_carry_the_confidence_of_their_step():
+    video, _ = counting(4)
+    cells = finish(follow(by_one([]), video, queries([1]), range(4), Source.MODEL))
+    assert cells.confidence[:, 0].tolist() == [0.5, 1.0, 0.5, 0.5]
+    assert (cells.source == Source.MODEL).all()
+
+
+def test_rows_count_from_the_start_of_the_span():
+    video, asked = counting(30)
+    cells = finish(follow(by_one([]), video, queries([14]), range(10, 20), Source.FLOW))
+    np.testing.assert_array_equal(cells.xy[:, 0, 0], np.arange(10, 20))
+    assert (min(asked), max(asked)) == (10, 19)
+
+
+def losing_at(frame: int):
+    """A step that loses every point on the way into `frame`."""
+
+    def step(here, there, xy):
+        found = np.full(len(xy), there.item() != frame)
+        return Landing(xy + 1.0, np.ones(len(xy)), found)
+
+    return step
+
+
+def test_a_lost_point_is_looked_for_from_the_frame_it_was_last_seen_in():
+    video, _ = counting(8)
+    pairs = []
+
+    def step(here, there, xy):
+        pairs.append((here.item(), there.item()))
+        return losing_at(4)(here, there, xy)
+
+    cells = finish(follow(step, video, queries([0]), range(8), Source.FLOW, patience=3))
+    assert cells.visible[:, 0].tolist() == [True] * 4 + [False] + [True] * 3
+    assert (3, 5) in pairs
+    assert (4, 5) not in pairs
+
+
+@pytest.mark.parametrize(("sure", "regained"), [(0.1, False), (0.9, True)])
+def test_a_lost_point_is_taken_back_only_when_the_method_is_sure(sure, regained):
+    video, _ = counting(8)
+
+    def step(here, there, xy):
+        again = abs(int(there.item()) - int(here.item())) > 1
+        landing = losing_at(4)(here, there, xy)
+        return Landing(landing.xy, np.full(len(xy), sure if again else 1.0), landing.found)
+
+    cells = finish(follow(step, video, queries([0]), range(8), Source.FLOW, patience=3))
+    assert cells.visible[5:, 0].any() == regained
