@@ -45,7 +45,7 @@ Scale = Annotated[
 ]
 Rate = Annotated[
     float | None,
-    typer.Option("--fps", min=1e-6, help="Frames per second, over what the file says."),
+    typer.Option("--fps", help="Frames per second, over what the file says."),
 ]
 Points = Annotated[
     Path,
@@ -162,19 +162,22 @@ def open_window(
     clip: Annotated[Path | None, typer.Argument(help="Video to open.")] = None,
 ) -> None:
     """Start napari with the plugin docked."""
+    import os
     import subprocess
     from importlib.util import find_spec
 
-    if not any(
-        find_spec(f"{binding}{version}") for binding in ("PyQt", "PySide") for version in "6"
-    ):
+    files = [] if clip is None else [_checked(clip), "--plugin", "napari-usstrack"]
+    if not any(find_spec(f"{binding}6") for binding in ("PyQt", "PySide")):
         raise UsstrackError(
             "napari needs a Qt binding, which is missing; install one with: pip install "
-            '"napari-usstrack[all]"'
+            '"napari-usstrack[all]".'
         )
-    if clip is not None:
-        _open(clip, None, None)
-    files = [] if clip is None else [str(clip), "--plugin", "napari-usstrack"]
+    shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+    if sys.platform == "linux" and not shown:
+        raise UsstrackError(
+            "There is no display to open a window on; start from a desktop session, or under a "
+            "virtual display such as xvfb-run."
+        )
     command = [sys.executable, "-m", "napari", *files, "--with", "napari-usstrack", "USSTrack"]
     raise typer.Exit(subprocess.call(command))
 
@@ -194,6 +197,16 @@ def _open(clip: Path, mm_per_px: str | None, fps: float | None) -> Video:
 
     spacing = None if mm_per_px is None else spacing_mm(mm_per_px, "--mm-per-px")
     return open_video(clip, spacing_mm=spacing, fps=fps)
+
+
+def _checked(clip: Path) -> str:
+    from napari_usstrack.io import project
+
+    info = _open(clip, None, None).info
+    saved = project.project_path(clip)
+    if saved.exists():
+        project.load(saved, info)
+    return str(clip)
 
 
 def _inputs(

@@ -47,13 +47,13 @@ class ProjectLock:
         except Timeout:
             self.reason = (
                 f"{self._name} is open in another window, so it is read-only here; "
-                "close the other one to save"
+                "close the other one to save."
             )
         except (OSError, NotImplementedError) as error:
             why = getattr(error, "strerror", None) or error
             self.reason = (
                 f"{self._name} is read-only because its folder cannot be written ({why}); "
-                "save in another folder"
+                "save in another folder."
             )
         return self.owned
 

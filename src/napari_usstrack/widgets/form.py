@@ -93,11 +93,13 @@ def heading(text: str) -> QLabel:
     return label
 
 
-def sentence(text: str = "") -> QLabel:
-    """Make a wrapping text that can be copied."""
+def sentence(text: str = "", *, lines: int = 1) -> QLabel:
+    """Make a wrapping text that can be copied, with room for some lines kept free."""
     label = QLabel(text)
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
+    label.setMinimumHeight(lines * label.fontMetrics().lineSpacing())
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
 

@@ -169,6 +169,7 @@ class UsstrackDock(QWidget):
             )
         except UsstrackError as error:
             self.clip.say(str(error))
+            show_error(str(error))
             return None
         self._benches[id(image)] = bench
         bench.session.job_changed.connect(self._on_job)

@@ -42,7 +42,7 @@ class TrackPanel(Form):
         )
         self.stop = PushButton(text="Cancel", tooltip="Stop; nothing is changed")
         self.bar = ProgressBar(value=0, max=1000)
-        self.status = sentence()
+        self.status = sentence(lines=2)
         self.settings: dict[str, SpinBox | FloatSpinBox] = {}
         self._settings_form = Form()
         self.controls = Form()
