@@ -57,6 +57,9 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Setting of the method; repeatable."),
 ]
+Overlay = Annotated[
+    Path | None, typer.Option("--overlay", help="Also write the tracks over the clip, as mp4.")
+]
 
 
 @app.command(epilog="Example: usstrack info trial01.mp4 --json")
@@ -93,6 +96,7 @@ def track(
     direction: Annotated[
         Direction, typer.Option(help="Which way from the query frame.")
     ] = Direction.BOTH,
+    overlay: Overlay = None,
     mm_per_px: Scale = None,
     fps: Rate = None,
 ) -> None:
@@ -101,9 +105,9 @@ def track(
     from napari_usstrack.pipelines import trackers
 
     tracker = trackers.make(method, _options(settings))
-    video, labels = _inputs(clip, points, output, mm_per_px, fps)
+    video, labels = _inputs(clip, points, (output, overlay), mm_per_px, fps)
     work = tracking.track(video, labels, tracker, start=start, stop=stop, direction=direction.value)
-    _write(_run(work, "Tracking"), output)
+    _write(video, _run(work, "Tracking"), output, overlay)
 
 
 @app.command(epilog="Example: usstrack fill trial01.mp4 --points anchors.csv --output tracks.csv")
@@ -116,6 +120,7 @@ def fill(
     extend: Annotated[
         bool, typer.Option("--extend", help="Also track before the first and after the last label.")
     ] = False,
+    overlay: Overlay = None,
     mm_per_px: Scale = None,
     fps: Rate = None,
 ) -> None:
@@ -124,8 +129,9 @@ def fill(
     from napari_usstrack.pipelines import trackers
 
     tracker = trackers.make(method, _options(settings))
-    video, labels = _inputs(clip, points, output, mm_per_px, fps)
-    _write(_run(filling.fill(video, labels, tracker, extend=extend), "Filling"), output)
+    video, labels = _inputs(clip, points, (output, overlay), mm_per_px, fps)
+    work = filling.fill(video, labels, tracker, extend=extend)
+    _write(video, _run(work, "Filling"), output, overlay)
 
 
 @app.command(epilog="Example: usstrack demo --output usstrack-demo")
@@ -210,13 +216,22 @@ def _checked(clip: Path) -> str:
 
 
 def _inputs(
-    clip: Path, points: Path, output: Path, mm_per_px: str | None, fps: float | None
+    clip: Path,
+    points: Path,
+    outputs: tuple[Path, Path | None],
+    mm_per_px: str | None,
+    fps: float | None,
 ) -> tuple[Video, Tracks]:
     from napari_usstrack.io.tables import check_writable, read_points
 
-    if output.resolve() in (clip.resolve(), points.resolve()):
-        raise UsstrackError(f"{output} is an input; choose another name with --output.")
-    check_writable(output)
+    for output in outputs:
+        if output is None:
+            continue
+        if output.resolve() in (clip.resolve(), points.resolve()):
+            raise UsstrackError(f"{output} is an input; choose another name for the result.")
+        check_writable(output)
+    if outputs[1] is not None and outputs[1].suffix.lower() != ".mp4":
+        raise UsstrackError(f"{outputs[1]} has the wrong ending; --overlay writes an .mp4 file.")
     video = _open(clip, mm_per_px, fps)
     for warning in video.info.warnings:
         typer.echo(f"warning: {warning}", err=True)
@@ -245,11 +260,14 @@ def _run(work: Work[T], title: str) -> T:
         return finish(work, report)
 
 
-def _write(tracks: Tracks, output: Path) -> None:
+def _write(video: Video, tracks: Tracks, output: Path, overlay: Path | None) -> None:
+    from napari_usstrack.io.overlay import write_overlay_video
     from napari_usstrack.io.tables import write_tracks
     from napari_usstrack.pipelines import describe
 
     write_tracks(tracks, output)
+    if overlay is not None:
+        _run(write_overlay_video(video, tracks, overlay), "Drawing")
     frames, points = tracks.shape
     typer.echo(f"{output}: {frames * points} rows, {frames} frames x {points} points")
     if lost := describe.lost_points(tracks):

@@ -203,7 +203,7 @@ def test_a_query_outside_its_limits_is_not_followed(tracker, frame, first, last,
     clip = moving(1.3, 0.4)
     queries = ask([frame], POINTS[:1], first=[first], last=[last])
     if company:
-        queries = ask([frame, 3], POINTS[:2], first=[first, 0], last=[last, 7])
+        queries = ask([frame, 0, 7], POINTS[:3], first=[first, 0, 0], last=[last, 7, 7])
     cells = run(tracker, clip.frames, queries)
     assert not cells.present[:, 0].any()
 

@@ -331,4 +331,4 @@ class Tracks(Cells):
             above[self.source != Source.MISSING] = getattr(self, name)[
                 self.source != Source.MISSING
             ]
-        return Tracks(**out, points=points, video=self.video, log=self.log)
+        return Tracks(**out, points=points, video=self.video, log=(*other.log, *self.log))

@@ -262,7 +262,7 @@ class UsstrackDock(QWidget):
         bench = self._open_bench()
         target = self._ask("Export tracks", f"{bench.image.name} tracks.csv")
         if target is not None:
-            write_tracks(bench.session.runs[RUN], target)
+            write_tracks(bench.session.shown(RUN), target)
             show_info(f"Saved {target}")
 
     def _ask(self, title: str, name: str) -> str | None:

@@ -16,7 +16,7 @@ from napari_usstrack.io.clip import ClipVideo
 from napari_usstrack.io.project import load, project_path
 from napari_usstrack.session import Runner, Session
 from napari_usstrack.widgets import build
-from napari_usstrack.widgets.layers import LABELS, Placement, role, run_rows, window
+from napari_usstrack.widgets.layers import LABELS, RUN_POINTS, Placement, role, run_rows, window
 from napari_usstrack.widgets.sync import LabelSync
 
 if TYPE_CHECKING:
@@ -178,6 +178,11 @@ class Workbench:
             self.session.place_all(f"adopt {layer.name}", dict(zip(keys, xy, strict=True)))
 
     def _rows_of(self, layer: Points) -> tuple[Any, Any, list[str]]:
+        if role(layer.metadata) == RUN_POINTS:
+            raise UsstrackError(
+                f"Layer '{layer.name}' shows what was tracked; to correct a point, place it anew "
+                "with Add points."
+            )
         data = layer.data
         if layer.ndim == 2:
             here = np.full(len(data), self.frame)
