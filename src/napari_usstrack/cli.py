@@ -191,7 +191,7 @@ def open_window(
 def main() -> None:
     """Run the command; a problem with the input ends it with one sentence."""
     try:
-        app()
+        app(prog_name="usstrack")
     except UsstrackError as error:
         typer.echo(f"usstrack: {error}", err=True)
         sys.exit(1)
@@ -222,7 +222,7 @@ def _inputs(
     mm_per_px: str | None,
     fps: float | None,
 ) -> tuple[Video, Tracks]:
-    from napari_usstrack.io.tables import check_writable, read_points
+    from napari_usstrack.io.tables import check_table, check_writable, read_points
 
     for output in outputs:
         if output is None:
@@ -230,6 +230,7 @@ def _inputs(
         if output.resolve() in (clip.resolve(), points.resolve()):
             raise UsstrackError(f"{output} is an input; choose another name for the result.")
         check_writable(output)
+    check_table(outputs[0])
     if outputs[1] is not None and outputs[1].suffix.lower() != ".mp4":
         raise UsstrackError(f"{outputs[1]} has the wrong ending; --overlay writes an .mp4 file.")
     video = _open(clip, mm_per_px, fps)

@@ -315,3 +315,22 @@ def test_ticket_changes_with_all_that_is_read():
 
 def test_clip_of_the_labels_is_clip_of_the_run():
     assert run(labels(TWO)).video is INFO
+
+
+def test_a_stretch_that_no_longer_exists_is_not_kept():
+    before = labels({"a": {0: (10, 20), 6: (18, 21), 20: (25, 22)}})
+    former = run(before)
+    edit = edits.clear(before, [20], ["a"])
+    after = edit.apply(before)
+    again = run(after, spans=affected(after, edit), onto=former)
+    assert filled(again) == list(range(7))
+
+
+def test_an_edit_elsewhere_leaves_the_ticket_of_named_stretches():
+    before = labels(STAGGERED)
+    spans = [Stretch("a", 0, 7)]
+    elsewhere = edits.put(before, 5, "b", (31, 11)).apply(before)
+    inside = edits.put(before, 5, "a", (14, 20)).apply(before)
+    ticket = fill_ticket(before, Walker(), spans)
+    assert fill_ticket(elsewhere, Walker(), spans) == ticket
+    assert fill_ticket(inside, Walker(), spans) != ticket

@@ -356,3 +356,57 @@ def test_what_is_stated_at_opening_replaces_only_that(clip, stated, spacing, fps
         assert session.annotations.video.spacing_mm == spacing
         assert session.annotations.video.fps == pytest.approx(fps)
         assert session.unsaved == bool(stated)
+
+
+def test_undoing_all_since_the_save_leaves_nothing_unsaved(clip):
+    with Session.open(clip) as session:
+        session.place("tip", 0, (40, 40))
+        session.save()
+        session.place("tip", 0, (41, 40))
+        assert session.unsaved
+        session.undo()
+        assert not session.unsaved
+
+
+def test_saving_elsewhere_moves_the_session_there(clip, tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    with Session.open(clip) as session:
+        session.place("tip", 0, (40, 40))
+        target = session.save(folder / "mine.usstrack.json")
+        assert session.path == target
+        with Session.open(clip) as original:
+            assert not original.read_only
+        with Session.open(clip, project=target) as second:
+            assert "read-only" in second.read_only
+
+
+def test_saving_over_a_project_that_is_open_elsewhere_is_refused(clip, tmp_path):
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = write_clip(folder)
+    with Session.open(other) as holder, Session.open(clip) as session:
+        session.place("tip", 0, (40, 40))
+        with pytest.raises(UsstrackError, match="read-only"):
+            session.save(holder.path)
+        assert session.path != holder.path
+
+
+@pytest.mark.parametrize(
+    ("frame", "xy", "sentence"),
+    [(0, (-5, 10), "inside the picture"), (0, (10, 1e4), "inside"), (99, (10, 10), "in a frame")],
+)
+def test_a_place_outside_is_refused(clip, frame, xy, sentence):
+    with Session.open(clip) as session:
+        with pytest.raises(UsstrackError, match=sentence):
+            session.place("tip", frame, xy)
+        assert session.annotations.names == ()
+
+
+def test_calibrating_tells(clip):
+    with Session.open(clip) as session:
+        told = []
+        session.calibrated.connect(told.append)
+        session.calibrate(Calibration(spacing_mm=(0.1, 0.2)))
+        assert [calibration.spacing_mm for calibration in told] == [(0.1, 0.2)]
+        assert session.unsaved

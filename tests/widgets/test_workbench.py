@@ -108,7 +108,7 @@ def test_a_click_outside_the_picture_is_refused(opened) -> None:
     layer = opened.bench.label()
     layer.add([[0, 500.0, 20.0]])
     assert len(layer.data) == 0
-    assert opened.complaints == ["A point must lie inside the picture; click on the image."]
+    assert opened.complaints == ["Point 'p1' must lie inside the picture."]
 
 
 def test_a_run_shows_as_tails_and_points(opened, clip) -> None:

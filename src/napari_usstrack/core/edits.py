@@ -275,6 +275,11 @@ class History:
         """Name of the change that `redo` would do again."""
         return self._undone[-1].name if self._undone else None
 
+    @property
+    def last(self) -> Change | None:
+        """The change that `undo` would take back."""
+        return self._done[-1] if self._done else None
+
     def __len__(self) -> int:
         return len(self._done)
 

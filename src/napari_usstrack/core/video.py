@@ -67,7 +67,10 @@ class VideoInfo:
 class Video(Protocol):
     """Lazy access to the grey frames of a clip."""
 
-    info: VideoInfo
+    @property
+    def info(self) -> VideoInfo:
+        """Everything about the clip but its pictures."""
+        ...
 
     def frames(self, span: range) -> NDArray[np.uint8]:
         """Grey frames ``[len(span), height, width]`` of a range of step 1."""

@@ -21,7 +21,7 @@ TRAITS = Traits(
     name="lucas-kanade",
     source=Source.FLOW,
     reach="pair",
-    bound_px=0.35,
+    bound_px=0.15,
     summary="Pyramidal optical flow from frame to frame; no training, drifts slowly.",
 )
 
@@ -33,7 +33,7 @@ class LucasKanade:
     Parameters
     ----------
     window : int
-        Side of the square that is matched around each point, px; odd.
+        Side of the square that is matched around each point, px.
     levels : int
         Pyramid levels; each more doubles the largest motion that is found.
     iterations : int

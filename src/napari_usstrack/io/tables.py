@@ -171,11 +171,18 @@ def write_tracks(tracks: Tracks, path: str | Path, frames: range | None = None) 
             f"frames {min(span)} to {max(span)} lie outside the clip of {count} frames; "
             f"choose from 0 to {count - 1}"
         )
-    check_writable(path)
+    check_table(path)
     rows = _table(tracks, np.asarray(span, dtype=np.intp))
     text = "".join(f"{','.join(row)}\n" for row in (COLUMNS, *rows))
     write_bytes(path, text.encode())
     write_bytes(sidecar_path(path), _sidecar(tracks, span).encode())
+
+
+def check_table(path: str | Path) -> None:
+    """Refuse a table that could not be written, or whose name does not end in .csv."""
+    if Path(path).suffix.lower() != ".csv":
+        raise UsstrackError(f"{path} has the wrong ending; a table is written as .csv")
+    check_writable(path)
 
 
 def sidecar_path(path: str | Path) -> Path:
@@ -213,13 +220,13 @@ def _table(tracks: Tracks, frames: NDArray[np.intp]) -> Iterator[list[str]]:
         strict=True,
     )
     points = [(_quoted(p.name), _quoted(p.group), p.kind) for p in tracks.points]
-    for frame, time, places, places_mm, confidences, visibles, sources in columns:
+    for frame, time, places, places_mm, confidences, sight, sources in columns:
         for i, (name, group, kind) in enumerate(points):
             sure = confidences[i]
             yield [
                 *(str(frame), time, name, *places[i], *places_mm[i]),
                 "" if np.isnan(sure) else repr(shortest(sure)),
-                "1" if visibles[i] else "0",
+                "1" if sight[i] else "0",
                 *(words[sources[i]], group, kind),
             ]
 

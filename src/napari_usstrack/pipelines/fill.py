@@ -54,7 +54,8 @@ def fill(
     Returns
     -------
     Tracks
-        Anchors exactly where they were set, filled cells between.
+        Anchors exactly where they were set, filled cells between. Cells of
+        a former run that no stretch or open end covers now are dropped.
     """
     ticket = fill_ticket(annotations, tracker, spans, extend=extend, onto=onto)
     spans = stretches(annotations) if spans is None else spans
@@ -76,6 +77,7 @@ def fill(
         found = yield from part(work, done, 2 * len(span), total)
         done += 2 * len(span)
         _place(arrays, annotations, batch, found, span)
+    _drop_stale(arrays, annotations, tails)
     _pin(arrays, annotations)
     yield Progress(total, total)
     step = step_of("fill", tracker, ticket, range(annotations.shape[0]))
@@ -90,11 +92,19 @@ def fill_ticket(
     extend: bool = False,
     onto: Tracks | None = None,
 ) -> str:
-    """Digest of all that `fill` reads."""
+    """Digest of all that `fill` reads; with `spans`, only of what lies in them."""
     former = None if onto is None else [onto.names, *(getattr(onto, a) for a in CELL_ARRAYS)]
-    asked = None if spans is None else list(spans)
-    held = annotations.source, annotations.xy
-    return ticket_of(annotations, tracker, "fill", *held, asked, extend, former)
+    if spans is None:
+        read: list[object] = [annotations.source, annotations.xy]
+    else:
+        read = [part for stretch in spans for part in _said_in(annotations, stretch)]
+    return ticket_of(annotations, tracker, "fill", *read, extend, former)
+
+
+def _said_in(annotations: Tracks, stretch: Stretch) -> list[object]:
+    rows = np.arange(stretch.first, stretch.last + 1)
+    block = annotations.block(rows, [annotations.column(stretch.point)])
+    return [stretch, block.source, block.xy]
 
 
 def _batches(spans: Sequence[Stretch]) -> Iterator[tuple[Stretch, ...]]:
@@ -144,6 +154,15 @@ def _place(
         at += int(anchored.sum())
         for name in CELL_ARRAYS:
             arrays[name][rows, column] = getattr(cells, name)[:, 0]
+
+
+def _drop_stale(arrays: dict[str, Any], annotations: Tracks, tails: Sequence[Stretch]) -> None:
+    joined = np.zeros(annotations.shape, dtype=bool)
+    for stretch in (*stretches(annotations), *tails):
+        joined[stretch.first : stretch.last + 1, annotations.column(stretch.point)] = True
+    blank = blank_arrays(1, 1)
+    for name in CELL_ARRAYS:
+        arrays[name][~joined] = blank[name][0, 0]
 
 
 def _pin(arrays: dict[str, Any], annotations: Tracks) -> None:

@@ -169,7 +169,7 @@ def _recalibrated(video: Video, spacing: tuple[float, float] | None, fps: float 
         calibration = calibration.with_rate(video.info.frame_count, fps, "typed")
     if isinstance(video, ClipVideo):
         return video.recalibrated(calibration)
-    return cast("Video", CallbackVideo(video.info.calibrated(calibration), video.frames))
+    return CallbackVideo(video.info.calibrated(calibration), video.frames)
 
 
 def as_labels(points: Points, info: VideoInfo) -> Tracks:

@@ -16,11 +16,13 @@ from psygnal import Signal
 
 from napari_usstrack.core import edits
 from napari_usstrack.core.calibration import Calibration
+from napari_usstrack.core.coords import inside
 from napari_usstrack.core.edits import Change, Edit, History, RunChange
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import PALETTE, PointInfo, Source, Tracks, named_points
 from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.io import project as project_files
+from napari_usstrack.io.clip import ClipVideo
 from napari_usstrack.io.locks import ProjectLock
 from napari_usstrack.io.project import Project
 from napari_usstrack.io.registry import open_video
@@ -49,7 +51,7 @@ class Session:
     -----
     Signals: ``edited(Edit)``, ``run_changed(str)``, ``frame_changed(int)``,
     ``selection_changed(tuple)``, ``job_changed(JobState)``,
-    ``history_changed()``.
+    ``history_changed()``, ``calibrated(Calibration)``.
     """
 
     edited = Signal(Edit)
@@ -58,6 +60,7 @@ class Session:
     selection_changed = Signal(tuple)
     job_changed = Signal(JobState)
     history_changed = Signal()
+    calibrated = Signal(Calibration)
 
     def __init__(
         self,
@@ -77,7 +80,8 @@ class Session:
         self._project = project
         self._frame = 0
         self._selection: tuple[str, ...] = ()
-        self._saved: tuple[Tracks, dict[str, Tracks]] = (self._annotations, dict(self._runs))
+        self._owned: ClipVideo | None = None
+        self._saved = self._state()
         self._lock: ProjectLock | None = None
         self._desk = JobDesk(runner, self.job_changed.emit, self.set_run)
 
@@ -110,6 +114,7 @@ class Session:
         path = project_files.project_path(clip) if project is None else Path(project)
         saved = project_files.load(path, video.info) if path.exists() else None
         session = cls(video, saved, runner=runner, path=path)
+        session._owned = video
         session.claim(path)
         if saved is not None and (spacing_mm is not None or fps is not None):
             session.calibrate(_stated(session.annotations.video, video.info, spacing_mm, fps))
@@ -150,8 +155,7 @@ class Session:
     @property
     def unsaved(self) -> bool:
         """Whether anything changed since the last save."""
-        annotations, runs = self._saved
-        return annotations is not self._annotations or runs != self._runs
+        return self._saved != self._state()
 
     def shown(self, run: str) -> Tracks:
         """Labels over the named run."""
@@ -195,6 +199,7 @@ class Session:
         source: Source = Source.MANUAL,
     ) -> None:
         """Place or, with None, forget many cells as one change; xy in px."""
+        self._check_places(places)
         known = self._annotations.names
         new = [point for point in dict.fromkeys(p for _, p in places) if point not in known]
         points = named_points([*known, *new])[len(known) :]
@@ -217,6 +222,7 @@ class Session:
         info = self.video.info.calibrated(calibration)
         self._annotations = self._annotations.with_video(info)
         self._runs = {name: run.with_video(info) for name, run in self._runs.items()}
+        self.calibrated.emit(calibration)
 
     @property
     def busy(self) -> bool:
@@ -298,6 +304,8 @@ class Session:
     def save(self, path: str | Path | None = None) -> Path:
         """Write labels and runs; returns the project file.
 
+        Another `path` is where the session saves from then on.
+
         Raises
         ------
         UsstrackError
@@ -306,8 +314,11 @@ class Session:
         target = self.path if path is None else Path(path)
         if target is None:
             raise UsstrackError("This clip has no file beside which to save; choose a file name.")
-        if self.read_only and self.path is not None and target.resolve() == self.path.resolve():
+        here = self.path is not None and target.resolve() == self.path.resolve()
+        if here and self.read_only:
             raise UsstrackError(self.read_only)
+        if not here:
+            self._move_to(target)
         project = replace(
             self._project,
             annotations=self._annotations,
@@ -315,8 +326,20 @@ class Session:
             last_edit=self._project.last_edit + len(self.history),
         )
         project_files.save(project, target)
-        self._saved = (self._annotations, dict(self._runs))
+        self._saved = self._state()
         return target
+
+    def _move_to(self, target: Path) -> None:
+        """Save there from now on, if nobody else does."""
+        lock = ProjectLock(target)
+        if not lock.acquire():
+            raise UsstrackError(lock.reason)
+        if self._lock is not None:
+            self._lock.release()
+        self._lock, self.path, self.read_only = lock, target, ""
+
+    def _state(self) -> tuple[Change | None, Calibration]:
+        return self.history.last, self._annotations.video.calibration
 
     def close(self) -> None:
         """Cancel jobs and give the project's lock back."""
@@ -324,12 +347,25 @@ class Session:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+        if self._owned is not None:
+            self._owned.close()
+            self._owned = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _check_places(self, places: Mapping[tuple[int, str], ArrayLike | None]) -> None:
+        info = self.video.info
+        for (frame, name), xy in places.items():
+            if not 0 <= frame < info.frame_count:
+                raise UsstrackError(
+                    f"Point '{name}' must lie in a frame of the clip, 0 to {info.frame_count - 1}."
+                )
+            if xy is not None and not inside(xy, info.width, info.height):
+                raise UsstrackError(f"Point '{name}' must lie inside the picture.")
 
     def _apply(self, change: Change) -> None:
         if isinstance(change, Edit):

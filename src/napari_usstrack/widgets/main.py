@@ -11,6 +11,7 @@ from napari.layers import Image, Points
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
+from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.tables import write_tracks
 from napari_usstrack.pipelines.typed import rate_fps, spacing_mm
@@ -174,6 +175,7 @@ class UsstrackDock(QWidget):
         self._benches[id(image)] = bench
         bench.session.job_changed.connect(self._on_job)
         bench.session.history_changed.connect(self._refresh)
+        bench.session.calibrated.connect(self._on_calibrated)
         return bench
 
     def _refresh(self) -> None:
@@ -198,14 +200,12 @@ class UsstrackDock(QWidget):
         session = self._open_bench().session
         spacing = spacing_mm(text)
         session.calibrate(session.annotations.video.calibration.with_spacing(spacing, "typed"))
-        self.clip.tell(session.annotations.video)
 
     def _type_rate(self, text: str) -> None:
         session = self._open_bench().session
         info = session.annotations.video
         rated = info.calibration.with_rate(info.frame_count, rate_fps(text), "typed")
         session.calibrate(rated)
-        self.clip.tell(session.annotations.video)
 
     def _add_points(self) -> None:
         layer = self._open_bench().label()
@@ -287,6 +287,10 @@ class UsstrackDock(QWidget):
         if self.bench is not None:
             session = self.bench.session
             self.tracking.busy(session.busy, ready=bool(session.annotations.by_hand.any()))
+
+    def _on_calibrated(self, _calibration: Calibration) -> None:
+        if self.bench is not None:
+            self.clip.tell(self.bench.session.annotations.video)
 
     def _on_removed(self, event: Any) -> None:
         bench = self._benches.pop(id(event.value), None)

@@ -9,7 +9,6 @@ import numpy as np
 from napari.layers import Points
 from numpy.typing import NDArray
 
-from napari_usstrack.core.coords import inside
 from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.session import Session
@@ -90,12 +89,12 @@ class LabelSync:
             self.write()
 
     def _added(self, indices: NDArray[np.intp]) -> None:
-        frames, xy = self._checked(indices)
+        frames, xy = self._placement.positions(self.layer.data[indices])
         for frame, at in zip(frames, xy, strict=True):
             self._session.place(self._next_name(), int(frame), at)
 
     def _changed(self, indices: NDArray[np.intp]) -> None:
-        frames, xy = self._checked(indices)
+        frames, xy = self._placement.positions(self.layer.data[indices])
         keys = [self._keys[index] for index in indices]
         if any(frame != key[0] for frame, key in zip(frames, keys, strict=True)):
             raise UsstrackError("A point stays in its frame; place it anew in the other frame.")
@@ -106,12 +105,3 @@ class LabelSync:
         gone = [self._keys[index] for index in indices]
         what = gone[0][1] if len(gone) == 1 else f"{len(gone)} labels"
         self._session.place_all(f"delete {what}", dict.fromkeys(gone))
-
-    def _checked(self, indices: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        frames, xy = self._placement.positions(self.layer.data[indices])
-        info = self._session.video.info
-        if not inside(xy, info.width, info.height).all():
-            raise UsstrackError("A point must lie inside the picture; click on the image.")
-        if not ((frames >= 0) & (frames < info.frame_count)).all():
-            raise UsstrackError("A point must lie in a frame of the clip.")
-        return frames, xy
