@@ -160,7 +160,7 @@ def demo(
         ("film", made.film),
     ):
         typer.echo(f"  {what:<9}{path}")
-    typer.echo(f"\nSee it in napari: usstrack open {made.clip}")
+    typer.echo(f"\nSee it in napari: {_command_name()} open {made.clip}")
 
 
 @app.command(name="open", epilog="Example: usstrack open trial01.mp4")
@@ -195,6 +195,12 @@ def main() -> None:
     except UsstrackError as error:
         typer.echo(f"usstrack: {error}", err=True)
         sys.exit(1)
+
+
+def _command_name() -> str:
+    from shutil import which
+
+    return "usstrack" if which("usstrack") else sys.argv[0]
 
 
 def _open(clip: Path, mm_per_px: str | None, fps: float | None) -> Video:
