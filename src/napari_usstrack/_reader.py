@@ -11,8 +11,7 @@ from napari.utils.notifications import show_warning
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.project import ENDING, clip_path
 from napari_usstrack.io.registry import can_open, open_video
-
-LayerTuple = tuple[Any, dict[str, Any], str]
+from napari_usstrack.widgets.layers import LayerTuple, clip_layer
 
 
 def get_reader(
@@ -41,16 +40,3 @@ def _clip_layer(path: Path) -> LayerTuple:
     for warning in video.info.warnings:
         show_warning(warning)
     return clip_layer(video, clip.name)
-
-
-def clip_layer(video: Any, name: str) -> LayerTuple:
-    """Describe a clip as a grey image layer with fixed contrast limits."""
-    options = {
-        "name": name,
-        "rgb": False,
-        "contrast_limits": (0, 255),
-        "colormap": "gray",
-        "axis_labels": ("frame", "y", "x"),
-        "metadata": {"usstrack": {"role": "clip"}},
-    }
-    return video, options, "image"

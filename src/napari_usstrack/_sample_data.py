@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -12,14 +11,13 @@ from napari_usstrack.io.array_video import array_video
 from napari_usstrack.io.registry import open_video
 from napari_usstrack.io.sample import embedded_cine
 from napari_usstrack.synth.speckle import sample_clip
-
-LayerTuple = tuple[Any, dict[str, Any], str]
+from napari_usstrack.widgets.layers import LayerTuple, clip_layer
 
 
 def echo_cine() -> list[LayerTuple]:
     """Apical echo cine of 30 frames, from the installed pydicom package."""
     video = open_video(embedded_cine())
-    return [_clip(video.with_info(replace(video.info, path="")), "echo cine")]
+    return [clip_layer(video.with_info(replace(video.info, path="")), "echo cine")]
 
 
 def speckle() -> list[LayerTuple]:
@@ -30,15 +28,4 @@ def speckle() -> list[LayerTuple]:
     frames, points = np.indices(paths.shape[:2])
     rows = np.column_stack([points.ravel(), frames.ravel(), paths.reshape(-1, 2)])
     truth = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    return [_clip(video, "speckle"), (truth, {"name": "speckle true motion"}, "tracks")]
-
-
-def _clip(video: Any, name: str) -> LayerTuple:
-    options = {
-        "name": name,
-        "rgb": False,
-        "contrast_limits": (0, 255),
-        "colormap": "gray",
-        "axis_labels": ("frame", "y", "x"),
-    }
-    return video, options, "image"
+    return [clip_layer(video, "speckle"), (truth, {"name": "speckle true motion"}, "tracks")]

@@ -196,3 +196,16 @@ def text_style() -> dict[str, Any]:
         "color": "white",
         "anchor": "upper_left",
     }
+
+
+def clip_layer(video: Any, name: str) -> LayerTuple:
+    """Describe a clip as a grey image layer with fixed contrast limits."""
+    options = {
+        "name": name,
+        "rgb": False,
+        "contrast_limits": (0, 255),
+        "colormap": "gray",
+        "axis_labels": ("frame", "y", "x"),
+        "metadata": {"usstrack": {"role": "clip"}},
+    }
+    return video, options, "image"
