@@ -32,7 +32,7 @@ def wait_until_idle(qtbot, dock) -> None:
 
 def place(viewer, dock, places: dict[str, tuple[float, float]], frame: int = 0) -> None:
     dock.points.add.native.click()
-    viewer.dims.set_point(0, frame)
+    dock.bench.show_frame(frame)
     for name, (x, y) in places.items():
         dock.points.new_name.value = name
         dock.bench.labels.add([[frame, y, x]])
@@ -76,7 +76,7 @@ def test_fill_goes_through_every_label(window, qtbot, clip_file) -> None:
     viewer.open(clip_file, plugin="napari-usstrack")
     place(viewer, dock, {"a": (48.0, 40.0)})
     dock.points.next.value = "a"
-    viewer.dims.set_point(0, 8)
+    dock.bench.show_frame(8)
     dock.bench.labels.add([[8, 47.0, 60.0]])
     dock.tracking.fill.native.click()
     wait_until_idle(qtbot, dock)

@@ -7,11 +7,13 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Points
 
+from napari_usstrack.core.coords import Crop
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.registry import open_video
 from napari_usstrack.session import run_in_place
 from napari_usstrack.widgets.layers import LABELS, Placement, role
 from napari_usstrack.widgets.naming import free_name
+from napari_usstrack.widgets.view import View
 from napari_usstrack.widgets.workbench import Workbench
 
 
@@ -236,3 +238,116 @@ def test_removing_run_layers_and_tracking_again_shows_them_again(opened) -> None
         opened.viewer.layers.remove(layer)
     opened.session.track(options={"window": 21})
     assert len(opened.layers("run-points")) == 1
+
+
+def looked_at(clip_file, **view) -> Bench:
+    opened = Bench(open_video(clip_file))
+    opened.bench.label().add([[0, 40.0, 48.0]])
+    opened.session.track(options={"window": 21})
+    opened.bench.look(View(**view))
+    return opened
+
+
+def world_of(layer, coordinates) -> np.ndarray:
+    return np.asarray(layer.data_to_world(coordinates))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        {},
+        {"crop": Crop(10, 5, 60, 50)},
+        {"mirrored": True},
+        {"crop": Crop(10, 5, 60, 50), "mirrored": True, "contrast": 2.0},
+    ],
+)
+def test_in_every_view_labels_lie_on_their_tissue(clip_file, clip, view) -> None:
+    opened = looked_at(clip_file, **view)
+    plain = np.asarray(opened.session.annotations.xy[0, 0])
+    np.testing.assert_array_equal(plain, [48.0, 40.0])
+    labels = opened.bench.labels
+    at = opened.image.world_to_data(labels.data_to_world(labels.data[0]))
+    crop = view.get("crop") or Crop(0, 0, 96, 80)
+    np.testing.assert_allclose(at[-2:], [40.0 - crop.top, 48.0 - crop.left], atol=1e-9)
+    shown = opened.image.data[0]
+    if not view.get("contrast"):
+        np.testing.assert_array_equal(shown, crop.picture(clip.frames[0]))
+    for layer in opened.layers("run-points") + opened.layers("run-tracks"):
+        np.testing.assert_allclose(
+            world_of(layer, [0] * (layer.ndim - 2) + [7.0, 9.0]),
+            world_of(labels, [0, 7.0, 9.0])[-layer.ndim :],
+        )
+    opened.bench.close()
+
+
+def test_a_click_in_a_mirrored_cropped_view_lands_in_full_frame_px(clip_file) -> None:
+    opened = looked_at(clip_file, crop=Crop(10, 5, 60, 50), mirrored=True)
+    pixel = (0, 12, 30)
+    labels = opened.bench.labels
+    labels.add([labels.world_to_data(opened.image.data_to_world(pixel))])
+    np.testing.assert_allclose(opened.session.annotations.xy[0, 1], [40.0, 17.0], atol=1e-9)
+    opened.bench.close()
+
+
+def test_a_view_never_reaches_the_tracker(clip_file) -> None:
+    plain = looked_at(clip_file)
+    before = plain.session.runs["track"]
+    plain.bench.look(View(Crop(10, 5, 60, 50), True, 3.0))
+    plain.session.track(options={"window": 21})
+    assert plain.session.runs["track"].equals(before)
+    plain.bench.close()
+
+
+def test_the_view_is_remembered_with_the_project(clip_file) -> None:
+    opened = looked_at(clip_file, crop=Crop(10, 5, 60, 50), mirrored=True)
+    opened.session.save()
+    opened.bench.close()
+    again = Bench(open_video(clip_file))
+    assert again.bench.view == View(Crop(10, 5, 60, 50), True)
+    assert again.image.data.shape == (12, 50, 60)
+    again.bench.close()
+
+
+def test_the_frame_stays_when_scale_or_rate_change(clip_file) -> None:
+    opened = looked_at(clip_file)
+    opened.bench.show_frame(7)
+    known = opened.session.annotations.video.calibration
+    opened.session.calibrate(known.with_spacing((0.5, 0.5), "typed").with_rate(12, 10, "typed"))
+    assert opened.bench.frame == 7
+    np.testing.assert_allclose(opened.image.scale, (0.1, 0.5, 0.5))
+    assert opened.viewer.canvas.overlays.scale_bar.visible
+    opened.bench.close()
+
+
+def test_hidden_points_are_hidden_everywhere(opened) -> None:
+    layer = opened.bench.label()
+    layer.add([[0, 40.0, 48.0], [0, 20.0, 30.0]])
+    opened.session.track(options={"window": 21})
+    opened.bench.hidden = {"p1"}
+    assert layer.shown.tolist() == [False, True]
+    (points,) = opened.layers("run-points")
+    assert set(points.features["point"]) == {"p2"}
+    opened.bench.hidden = ()
+    assert set(points.features["point"]) == {"p1", "p2"}
+
+
+def test_a_renamed_point_keeps_labels_and_track_and_undoes_as_one(opened) -> None:
+    opened.bench.label().add([[0, 40.0, 48.0], [0, 20.0, 30.0]])
+    opened.session.track(options={"window": 21})
+    count = len(opened.session.history)
+    opened.session.rename_point("p1", "apex")
+    assert opened.session.annotations.names == ("apex", "p2")
+    assert opened.session.runs["track"].names == ("apex", "p2")
+    assert len(opened.session.history) == count + 1
+    opened.session.undo()
+    assert opened.session.runs["track"].names == ("p1", "p2")
+
+
+def test_a_removed_point_leaves_labels_and_run(opened) -> None:
+    opened.bench.label().add([[0, 40.0, 48.0], [0, 20.0, 30.0]])
+    opened.session.track(options={"window": 21})
+    opened.session.remove_point("p1")
+    (points,) = opened.layers("run-points")
+    assert set(points.features["point"]) == {"p2"}
+    opened.session.undo()
+    assert set(points.features["point"]) == {"p1", "p2"}

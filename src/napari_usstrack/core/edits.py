@@ -255,7 +255,19 @@ class RunChange:
         return replace(self, before=self.after, after=self.before)
 
 
-Change = Edit | RunChange
+@dataclass(frozen=True, eq=False)
+class Together:
+    """Several changes that are done and undone as one."""
+
+    name: str
+    parts: tuple[Edit | RunChange, ...]
+
+    def inverse(self) -> Together:
+        """The changes taken back, last first."""
+        return replace(self, parts=tuple(part.inverse() for part in reversed(self.parts)))
+
+
+Change = Edit | RunChange | Together
 
 
 class History:

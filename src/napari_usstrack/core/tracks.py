@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -312,6 +312,12 @@ class Tracks(Cells):
             video=self.video,
             log=self.log,
         )
+
+    def revised(self, points: Mapping[str, PointInfo | None]) -> Tracks:
+        """Points replaced by name, or dropped where the replacement is None."""
+        kept = [name for name in self.names if points.get(name, True) is not None]
+        chosen = self.select(kept)
+        return replace(chosen, points=tuple(points.get(p.name) or p for p in chosen.points))
 
     def over(self, other: Tracks) -> Tracks:
         """Mine wherever somebody looked, else the other's.

@@ -32,6 +32,14 @@ def rate_fps(text: str, what: str = "The frame rate") -> float:
     return values[0]
 
 
+def length_mm(text: str, what: str = "The length") -> float:
+    """Turn text into millimetres."""
+    values = _numbers(text)
+    if len(values) != 1 or not 0 < values[0] < 1e4:
+        raise UsstrackError(f"{what} cannot be '{text}'; give millimetres, as in 50.")
+    return values[0]
+
+
 def _numbers(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]

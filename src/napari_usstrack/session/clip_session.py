@@ -17,7 +17,7 @@ from psygnal import Signal
 from napari_usstrack.core import edits
 from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.coords import inside
-from napari_usstrack.core.edits import Change, Edit, History, RunChange
+from napari_usstrack.core.edits import Change, Edit, History, RunChange, Together
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import PALETTE, PointInfo, Source, Tracks, named_points
 from napari_usstrack.core.video import Video, VideoInfo
@@ -153,6 +153,16 @@ class Session:
             self.selection_changed.emit(self._selection)
 
     @property
+    def view(self) -> Mapping[str, Any]:
+        """How the clip is looked at, plain values, remembered with the project."""
+        return dict(self._project.extra.get("view", {}))
+
+    @view.setter
+    def view(self, values: Mapping[str, Any]) -> None:
+        extra = {**self._project.extra, "view": dict(values)}
+        self._project = replace(self._project, extra=extra)
+
+    @property
     def unsaved(self) -> bool:
         """Whether anything changed since the last save."""
         return self._saved != self._state()
@@ -204,6 +214,26 @@ class Session:
         new = [point for point in dict.fromkeys(p for _, p in places) if point not in known]
         points = named_points([*known, *new])[len(known) :]
         self.do(edits.scatter(self._annotations, name, places, source, points))
+
+    def rename_point(self, old: str, new: str) -> None:
+        """Give a point another name, in labels and runs."""
+        edit = edits.rename_point(self._annotations, old, new)
+        self._revise(edit, {old: replace(self._annotations.point(old), name=new)})
+
+    def describe_point(self, name: str, **details: Any) -> None:
+        """Change `group`, `kind` or `colour` of a point, in labels and runs."""
+        changed = replace(self._annotations.point(name), **details)
+        points = [changed if p.name == name else p for p in self._annotations.points]
+        self._revise(edits.set_roster(self._annotations, f"change {name}", points), {name: changed})
+
+    def remove_point(self, name: str) -> None:
+        """Remove a point with its labels, and from the runs."""
+        self._revise(edits.remove_point(self._annotations, name), {name: None})
+
+    def order_points(self, names: Sequence[str]) -> None:
+        """Put the points into another order."""
+        points = [self._annotations.point(name) for name in names]
+        self.do(edits.set_roster(self._annotations, "reorder points", points))
 
     def delete(self, name: str, frame: int) -> None:
         """Forget a point in one frame."""
@@ -367,7 +397,23 @@ class Session:
             if xy is not None and not inside(xy, info.width, info.height):
                 raise UsstrackError(f"Point '{name}' must lie inside the picture.")
 
+    def _revise(self, edit: Edit, points: Mapping[str, PointInfo | None]) -> None:
+        """Apply an edit of the roster to labels and runs as one change."""
+        runs = tuple(
+            RunChange(edit.name, name, run, run.revised(points))
+            for name, run in self._runs.items()
+            if set(run.names) & set(points)
+        )
+        change = Together(edit.name, (edit, *runs)) if runs else edit
+        self._apply(change)
+        self.history.did(change)
+        self.history_changed.emit()
+
     def _apply(self, change: Change) -> None:
+        if isinstance(change, Together):
+            for part in change.parts:
+                self._apply(part)
+            return
         if isinstance(change, Edit):
             self._annotations = change.apply(self._annotations)
             self.edited.emit(change)

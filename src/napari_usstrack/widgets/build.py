@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ CONFIDENCE_COLOURS = Colormap(
 BLANK_FEATURES = {"point": "", "confidence": 1.0, "visible": True, "source": "manual"}
 
 
-def geometry(image: Image) -> dict[str, Any]:
+def geometry_of(image: Image) -> dict[str, Any]:
     """Everything that places a layer over `image`."""
     return {
         name: getattr(image, name)
@@ -32,27 +33,29 @@ def geometry(image: Image) -> dict[str, Any]:
     }
 
 
-def labels_layer(image: Image, placement: Placement, tracks: ClipTracks) -> Points:
+def labels_layer(
+    name: str, geometry: Mapping[str, Any], placement: Placement, tracks: ClipTracks
+) -> Points:
     """Make the layer in which a person places points."""
     size = arrays.marker_px(tracks.video)
     layer = Points(
         np.empty((0, placement.ndim)),
         ndim=placement.ndim,
-        name=f"{image.name} labels",
-        features={name: [] for name in BLANK_FEATURES},
+        name=f"{name} labels",
+        features={feature: [] for feature in BLANK_FEATURES},
         size=size,
         border_width=0.12,
         border_color="black",
         text=arrays.text_style(),
         metadata={"usstrack": {"role": arrays.LABELS}},
-        **geometry(image),
+        **geometry,
     )
     layer.current_size = size
     return layer
 
 
 def run_layers(
-    image: Image, placement: Placement, run: ClipTracks, name: str
+    clip: str, geometry: Mapping[str, Any], placement: Placement, run: ClipTracks, name: str
 ) -> tuple[Points, Tracks]:
     """Make the layers that show a run: points by confidence, and tails."""
     rows = arrays.run_rows(run, None, range(0))
@@ -60,26 +63,34 @@ def run_layers(
     points = Points(
         placement.coordinates(rows.frames, rows.xy),
         ndim=placement.ndim,
-        name=f"{image.name} {name} points",
-        features={name: [] for name in BLANK_FEATURES},
+        name=f"{clip} {name} points",
+        features={feature: [] for feature in BLANK_FEATURES},
         size=size,
         border_width=0.25,
         text=arrays.text_style(),
         metadata={"usstrack": {"role": arrays.RUN_POINTS, "run": name}},
-        **geometry(image),
+        **geometry,
     )
     tails = Tracks(
         np.array([[0.0, *([0.0] * placement.ndim)]]),
-        name=f"{image.name} {name}",
+        name=f"{clip} {name}",
         tail_length=arrays.TAIL,
         tail_width=3,
         metadata={"usstrack": {"role": arrays.RUN_TRACKS, "run": name}},
-        **geometry(image),
+        **geometry,
     )
     return points, tails
 
 
-def write_labels(layer: Points, placement: Placement, rows: Rows) -> None:
+def place_over(layer: Layer, geometry: Mapping[str, Any]) -> None:
+    """Move one of our layers to where the clip lies now."""
+    for name in ("scale", "translate", "affine", "units"):
+        setattr(layer, name, geometry[name])
+
+
+def write_labels(
+    layer: Points, placement: Placement, rows: Rows, hidden: Collection[str] = ()
+) -> None:
     """Show label rows; positions, features and colours change together."""
     coordinates = placement.coordinates(rows.frames, rows.xy)
     if not np.array_equal(layer.data, coordinates):
@@ -88,6 +99,7 @@ def write_labels(layer: Points, placement: Placement, rows: Rows) -> None:
     layer.features = rows.features
     if len(rows.keys):
         layer.face_color = list(rows.colours)
+        layer.shown = np.array([name not in hidden for _, name in rows.keys])
     layer.refresh()
 
 

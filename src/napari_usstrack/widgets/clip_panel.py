@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from magicgui.widgets import ComboBox, LineEdit, create_widget
+from magicgui.widgets import ComboBox, FloatSpinBox, LineEdit, PushButton, create_widget
 from napari.layers import Image
 from psygnal import Signal
 
@@ -24,6 +24,8 @@ class ClipPanel(Form):
 
     scale_typed = Signal(str)
     rate_typed = Signal(str)
+    depth_typed = Signal(str)
+    ruler_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,17 +36,28 @@ class ClipPanel(Form):
         self.facts = sentence(EMPTY)
         self.scale = _entry("mm per px, as in 0.0883 or 0.08,0.1", "Millimetres per pixel (x,y)")
         self.rate = _entry("frames per second", "Frames per second, when the file does not say")
+        self.length = FloatSpinBox(
+            value=10.0, min=0.1, max=1000.0, step=5.0, tooltip="Length between the two clicks, mm"
+        )
+        self.ruler = PushButton(text="Click twice on the ruler")
+        self.ruler.tooltip = "Then click on two marks of the depth scale that lie this far apart"
+        self.depth = _entry("image depth, mm", "Depth of the shown picture from top to bottom, mm")
         typed = Form()
         typed.row("Scale, mm/px", self.scale)
+        typed.row("Length, mm", self.length)
+        typed.wide(self.ruler)
+        typed.row("Depth, mm", self.depth)
         typed.row("Frames/s", self.rate)
         self.wide(heading("Clip"))
         self.row("Image layer", self.image)
         self.row("Time axis", self.time_axis)
         self.wide(self.facts)
-        self.wide(Fold("Type scale or frame rate", typed))
+        self.wide(Fold("Set scale or frame rate", typed))
         self.show_row(self.time_axis, False)
         self.scale.native.editingFinished.connect(self._scale_done)
         self.rate.native.editingFinished.connect(self._rate_done)
+        self.depth.native.editingFinished.connect(self._depth_done)
+        self.ruler.clicked.connect(lambda: self.ruler_wanted.emit())
 
     def offer_axes(self, image: Image | None) -> None:
         """Offer the axes of `image` that could be time."""
@@ -67,7 +80,7 @@ class ClipPanel(Form):
             for label, text in describe.lines(info, flags=False)
         )
         self.facts.setText(f"<table>{rows}</table>")
-        self.scale.value = self.rate.value = ""
+        self.scale.value = self.rate.value = self.depth.value = ""
 
     def say(self, text: str) -> None:
         """Show one sentence in place of the facts."""
@@ -80,6 +93,10 @@ class ClipPanel(Form):
     def _scale_done(self) -> None:
         if self.scale.value:
             self.scale_typed.emit(self.scale.value)
+
+    def _depth_done(self) -> None:
+        if self.depth.value:
+            self.depth_typed.emit(self.depth.value)
 
     def _rate_done(self) -> None:
         if self.rate.value:

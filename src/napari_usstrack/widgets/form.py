@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-LABEL_WIDTH = 92
+LABEL_WIDTH = 98
 NARROWEST = 290
 
 
@@ -25,6 +25,7 @@ class Form(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.setVerticalSpacing(5)
@@ -67,6 +68,7 @@ class Fold(QWidget):
 
     def __init__(self, title: str, content: QWidget) -> None:
         super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._title = title
         self._content = content
         self.button = QPushButton()
@@ -106,8 +108,13 @@ def sentence(text: str = "", *, lines: int = 1) -> QLabel:
 
 def scrolled(content: QWidget) -> QScrollArea:
     """Let a column scroll up and down where the window is too low for it."""
+    inner = QWidget()
+    column = QVBoxLayout(inner)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.addWidget(content)
+    column.addStretch(1)
     area = QScrollArea()
-    area.setWidget(content)
+    area.setWidget(inner)
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -198,6 +198,19 @@ def text_style() -> dict[str, Any]:
     }
 
 
+def calibrated_axes(info: VideoInfo) -> dict[str, Any]:
+    """Scale and units of a clip's own layer: s, mm and mm where they are known.
+
+    Frames stay the unit of time where the rate is unknown or varies.
+    """
+    fps = info.fps if not info.calibration.variable_rate else None
+    spacing = info.spacing_mm
+    time = (1.0, "pixel") if fps is None else (1.0 / fps, "second")
+    across, down = (1.0, 1.0) if spacing is None else spacing
+    unit = "pixel" if spacing is None else "millimeter"
+    return {"scale": (time[0], down, across), "units": (time[1], unit, unit)}
+
+
 def clip_layer(video: Any, name: str) -> LayerTuple:
     """Describe a clip as a grey image layer with fixed contrast limits."""
     options = {
@@ -207,5 +220,6 @@ def clip_layer(video: Any, name: str) -> LayerTuple:
         "colormap": "gray",
         "axis_labels": ("frame", "y", "x"),
         "metadata": {"usstrack": {"role": "clip"}},
+        **calibrated_axes(video.info),
     }
     return video, options, "image"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from magicgui.widgets import PushButton
 from napari.layers import Image, Points
 from napari.utils.notifications import show_error, show_info
@@ -14,12 +15,14 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.tables import write_tracks
-from napari_usstrack.pipelines.typed import rate_fps, spacing_mm
 from napari_usstrack.session import JobState, Runner
 from napari_usstrack.widgets.clip_panel import ClipPanel
-from napari_usstrack.widgets.form import Form, scrolled
+from napari_usstrack.widgets.form import Fold, Form, scrolled, sentence
+from napari_usstrack.widgets.keybindings import bind, table_html
 from napari_usstrack.widgets.points_panel import PointsPanel
 from napari_usstrack.widgets.track_panel import TrackPanel
+from napari_usstrack.widgets.view_control import ViewControl
+from napari_usstrack.widgets.view_panel import ViewPanel
 from napari_usstrack.widgets.workbench import Workbench
 from napari_usstrack.widgets.workers import run_in_thread
 
@@ -45,6 +48,7 @@ class UsstrackDock(QWidget):
         super().__init__()
         self.clip = ClipPanel()
         self.points = PointsPanel()
+        self.view = ViewPanel()
         self.tracking = TrackPanel()
         self.undo = PushButton(text="Undo", tooltip="Take the last change back (Ctrl+Z)")
         self.redo = PushButton(text="Redo", tooltip="Do it again (Ctrl+Shift+Z)")
@@ -55,6 +59,13 @@ class UsstrackDock(QWidget):
         self._runner = runner
         self._benches: dict[int, Workbench] = {}
         self.bench: Workbench | None = None
+        self.looking = ViewControl(
+            self.clip,
+            self.view,
+            bench=self._open_bench,
+            attempt=self._try,
+            say=self.tracking.say,
+        )
         self._connect()
         self._use_image()
 
@@ -65,6 +76,7 @@ class UsstrackDock(QWidget):
 
     def close_benches(self) -> None:
         """Cancel work, give projects back and stop listening to the viewer."""
+        self.looking.stop()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         for bench in self._benches.values():
             bench.close()
@@ -73,8 +85,9 @@ class UsstrackDock(QWidget):
 
     def _lay_out(self) -> None:
         panels = Form()
-        for panel in (self.clip, self.points, self.tracking):
+        for panel in (self.clip, Fold("Display and play", self.view), self.points, self.tracking):
             panels.wide(panel)
+        panels.wide(Fold("Keys", sentence(table_html())))
         panels.setContentsMargins(6, 0, 6, 0)
         work = Form()
         work.wide(self.tracking.controls)
@@ -92,26 +105,26 @@ class UsstrackDock(QWidget):
         self.points.expecting.connect(self._expect)
         self.tracking.cancelling.connect(self._cancel)
         for signal, action in (
-            (self.points.adding, self._add_points),
-            (self.tracking.tracking, self._track),
-            (self.tracking.filling, self._fill),
+            (self.points.adding, self.add_points),
+            (self.tracking.tracking, self.track),
+            (self.tracking.filling, self.fill),
             (self.undo.clicked, self._undo),
             (self.redo.clicked, self._redo),
-            (self.save.clicked, self._save),
-            (self.export.clicked, self._export),
+            (self.save.clicked, self.save_project),
+            (self.export.clicked, self.export_csv),
         ):
             signal.connect(self._guarded(action))
         for typed, use in (
             (self.points.adopting, self._adopt),
-            (self.clip.scale_typed, self._type_scale),
-            (self.clip.rate_typed, self._type_rate),
+            (self.points.table.removed, self._remove_point),
+            (self.points.table.ordered, self._order_points),
+            (self.points.table.hidden, self._hide_points),
         ):
             typed.connect(self._guarded_value(use))
         self._viewer.layers.events.removed.connect(self._on_removed)
-        self._viewer.bind_key("Control-Z", lambda _: self._guarded(self._undo)(), overwrite=True)
-        self._viewer.bind_key(
-            "Control-Shift-Z", lambda _: self._guarded(self._redo)(), overwrite=True
-        )
+        self.points.table.renamed.connect(self._rename_point)
+        self.points.table.described.connect(self._describe_point)
+        bind(self._viewer, {name: self._guarded(act) for name, act in self._actions().items()})
         self.destroyed.connect(partial(_closed, self._benches))
 
     def _guarded(self, action: Callable[[], object]) -> Callable[[], None]:
@@ -145,6 +158,7 @@ class UsstrackDock(QWidget):
 
     def _use_image(self, _image: object = None, *, keep_axis: bool = False) -> None:
         image = self.clip.image.value
+        self.looking.stop()
         if not keep_axis:
             self.clip.offer_axes(image)
         self.bench = self._bench_of(image) if isinstance(image, Image) else None
@@ -154,6 +168,7 @@ class UsstrackDock(QWidget):
             info = self.bench.session.annotations.video
             self.clip.tell(info)
             self.tracking.offer_frames(info.frame_count)
+            self.view.offer(self.bench.view, self.bench.can_change_view)
         self._refresh()
 
     def _bench_of(self, image: Image) -> Workbench | None:
@@ -173,7 +188,7 @@ class UsstrackDock(QWidget):
             show_error(str(error))
             return None
         self._benches[id(image)] = bench
-        bench.session.job_changed.connect(self._on_job)
+        bench.session.job_changed.connect(partial(self._on_job, bench))
         bench.session.history_changed.connect(self._refresh)
         bench.session.calibrated.connect(self._on_calibrated)
         return bench
@@ -183,6 +198,7 @@ class UsstrackDock(QWidget):
         labelled = session is not None and bool(session.annotations.by_hand.any())
         self.points.setEnabled(session is not None)
         self.points.offer(session.annotations.names if session else ())
+        self._refresh_table()
         self.tracking.busy(session is not None and session.busy, ready=labelled)
         self.undo.enabled = session is not None and session.history.undo_name is not None
         self.redo.enabled = session is not None and session.history.redo_name is not None
@@ -196,28 +212,63 @@ class UsstrackDock(QWidget):
         if self.bench is not None and self.bench.sync is not None:
             self.bench.sync.expect(name)
 
-    def _type_scale(self, text: str) -> None:
-        session = self._open_bench().session
-        spacing = spacing_mm(text)
-        session.calibrate(session.annotations.video.calibration.with_spacing(spacing, "typed"))
-
-    def _type_rate(self, text: str) -> None:
-        session = self._open_bench().session
-        info = session.annotations.video
-        rated = info.calibration.with_rate(info.frame_count, rate_fps(text), "typed")
-        session.calibrate(rated)
-
-    def _add_points(self) -> None:
+    def add_points(self) -> None:
+        """Open the labels layer in its add mode."""
         layer = self._open_bench().label()
         self._viewer.layers.selection.active = layer
         layer.mode = "add"
+
+    def _actions(self) -> dict[str, Callable[[], object]]:
+        return {
+            "undo": self._undo,
+            "redo": self._redo,
+            "add_points": self.add_points,
+            "track": self.track,
+            "fill": self.fill,
+            "cancel": self._cancel,
+            "play": self.looking.play,
+            "next_label": partial(self._to_label, 1),
+            "previous_label": partial(self._to_label, -1),
+            "next_point": partial(self.points.step, 1),
+            "previous_point": partial(self.points.step, -1),
+            "save_project": self.save_project,
+            "export_csv": self.export_csv,
+        }
+
+    def _to_label(self, direction: int) -> None:
+        bench = self._open_bench()
+        labelled = np.flatnonzero(bench.session.annotations.by_hand.any(axis=1))
+        ahead = labelled[(labelled - bench.frame) * direction > 0]
+        if ahead.size:
+            bench.show_frame(int(ahead.min() if direction > 0 else ahead.max()))
+
+    def _rename_point(self, old: str, new: str) -> None:
+        self._try(lambda: self._open_bench().session.rename_point(old, new))
+        self._refresh_table()
+
+    def _describe_point(self, name: str, details: dict[str, Any]) -> None:
+        self._try(lambda: self._open_bench().session.describe_point(name, **details))
+
+    def _remove_point(self, name: str) -> None:
+        self._open_bench().session.remove_point(name)
+
+    def _order_points(self, names: tuple[str, ...]) -> None:
+        self._open_bench().session.order_points(names)
+
+    def _hide_points(self, names: frozenset[str]) -> None:
+        self._open_bench().hidden = names
+
+    def _refresh_table(self) -> None:
+        if self.bench is not None:
+            self.points.table.offer(self.bench.session.annotations.points, self.bench.hidden)
 
     def _adopt(self, layer: Points | None) -> None:
         if layer is None:
             raise UsstrackError("There is no Points layer to use; press Add points.")
         self._open_bench().label(layer)
 
-    def _track(self) -> None:
+    def track(self) -> None:
+        """Follow every point from its first label."""
         panel = self.tracking
         self._open_bench().session.track(
             run=RUN,
@@ -228,7 +279,8 @@ class UsstrackDock(QWidget):
             direction=panel.direction.value,
         )
 
-    def _fill(self) -> None:
+    def fill(self) -> None:
+        """Fill the frames between labels."""
         panel = self.tracking
         self._open_bench().session.fill(
             run=RUN,
@@ -249,7 +301,8 @@ class UsstrackDock(QWidget):
         if self.bench is not None and (name := self.bench.session.redo()):
             self.tracking.say(f"Done again: {name}.")
 
-    def _save(self) -> None:
+    def save_project(self) -> None:
+        """Save beside the clip, or where the user says."""
         session = self._open_bench().session
         target = None
         if session.path is None or session.read_only:
@@ -258,7 +311,8 @@ class UsstrackDock(QWidget):
                 return
         show_info(f"Saved {session.save(target)}")
 
-    def _export(self) -> None:
+    def export_csv(self) -> None:
+        """Write the tracks that are shown where the user says."""
         bench = self._open_bench()
         target = self._ask("Export tracks", f"{bench.image.name} tracks.csv")
         if target is not None:
@@ -274,10 +328,10 @@ class UsstrackDock(QWidget):
             raise UsstrackError("Open a clip first: drop a video on the window.")
         return self.bench
 
-    def _on_job(self, state: JobState) -> None:
-        if self.bench is None:
+    def _on_job(self, bench: Workbench, state: JobState) -> None:
+        if bench is not self.bench:
             return
-        self.tracking.report(state, self.bench.session.video.info.frame_count)
+        self.tracking.report(state, bench.session.video.info.frame_count)
         if state.phase == "failed":
             show_error(state.message)
         if state.phase != "running" or state.progress is None or state.progress.total == 0:

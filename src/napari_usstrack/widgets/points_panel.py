@@ -8,6 +8,7 @@ from psygnal import Signal
 
 from napari_usstrack.widgets.form import Fold, Form, heading
 from napari_usstrack.widgets.naming import following, free_name
+from napari_usstrack.widgets.point_table import PointTable
 
 NEW = "a new point"
 
@@ -35,6 +36,8 @@ class PointsPanel(Form):
         self.row("Click places", self.next)
         self.row("New name", self.new_name)
         self.wide(self.add)
+        self.table = PointTable()
+        self.wide(Fold("All points", self.table))
         adopting = Form()
         adopting.row("Points layer", self.layer)
         adopting.wide(self.adopt)
@@ -64,6 +67,12 @@ class PointsPanel(Form):
             self.next.value = kept if kept in names else NEW
             if used:
                 self.new_name.value = free_name(following(self.new_name.value), names)
+
+    def step(self, by: int) -> None:
+        """Let the next click place the next or the previous point."""
+        choices = [NEW, *self._taken]
+        at = choices.index(self.next.value) if self.next.value in choices else 0
+        self.next.value = choices[(at + by) % len(choices)]
 
     def _told(self) -> None:
         self.new_name.enabled = self.next.value == NEW

@@ -48,6 +48,7 @@ class LabelSync:
         self._complain = complain
         self._keys: tuple[tuple[int, str], ...] = ()
         self._writing = False
+        self.hidden: frozenset[str] = frozenset()
         layer.events.data.connect(self._on_data)
         session.edited.connect(self._on_edited)
         self.write()
@@ -62,7 +63,7 @@ class LabelSync:
         rows = label_rows(self._session.annotations, self._keys)
         self._writing = True
         try:
-            build.write_labels(self.layer, self._placement, rows)
+            build.write_labels(self.layer, self._placement, rows, self.hidden)
         finally:
             self._writing = False
         self._keys = rows.keys

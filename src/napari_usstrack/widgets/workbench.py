@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +11,24 @@ from napari.layers import Image, Points, Tracks
 from napari_usstrack.core import edits
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import Tracks as ClipTracks
+from napari_usstrack.core.video import Video
 from napari_usstrack.io.array_video import array_video
 from napari_usstrack.io.clip import ClipVideo
+from napari_usstrack.io.display import DisplayClip
 from napari_usstrack.io.project import load, project_path
 from napari_usstrack.session import Runner, Session
 from napari_usstrack.widgets import build
-from napari_usstrack.widgets.layers import LABELS, RUN_POINTS, Placement, role, run_rows, window
+from napari_usstrack.widgets.layers import (
+    LABELS,
+    RUN_POINTS,
+    Placement,
+    calibrated_axes,
+    role,
+    run_rows,
+    window,
+)
 from napari_usstrack.widgets.sync import LabelSync
+from napari_usstrack.widgets.view import View, mirror, window_translate
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -41,8 +52,10 @@ def open_session(image: Image, placement: Placement, runner: Runner) -> Session:
     return session
 
 
-def clip_of(image: Image, placement: Placement) -> ClipVideo:
+def clip_of(image: Image, placement: Placement) -> Video:
     """Read an image layer as a clip: the file itself when our reader opened it."""
+    if isinstance(image.data, DisplayClip):
+        return image.data.video
     if isinstance(image.data, ClipVideo):
         return image.data
     data = image.data[0] if image.multiscale else image.data
@@ -95,7 +108,13 @@ class Workbench:
         self.image = image
         self.placement = placement
         self.session = open_session(image, placement, runner)
+        self.view = View.from_dict(self.session.view)
         self.sync: LabelSync | None = None
+        self._own = isinstance(image.data, (ClipVideo, DisplayClip))
+        self._geometry = build.geometry_of(image)
+        if self._own:
+            self._geometry["translate"] = np.zeros(image.ndim)
+        self._hidden: frozenset[str] = frozenset()
         self._next_name = next_name
         self._complain = complain
         self._runs: dict[str, tuple[Points, Tracks, range]] = {}
@@ -103,8 +122,10 @@ class Workbench:
         self.session.edited.connect(self._on_edited)
         viewer.dims.events.point.connect(self._on_step)
         viewer.layers.events.removed.connect(self._on_removed)
-        if isinstance(image.data, ClipVideo):
-            self._show_first_frame()
+        self.session.calibrated.connect(self._arrange)
+        self.look(self.view)
+        if self._own:
+            self.show_frame(0)
         if self.session.annotations.by_hand.any():
             self.label()
         for name in self.session.runs:
@@ -124,6 +145,68 @@ class Workbench:
         index = round((point - self.image.translate[at]) / self.image.scale[at])
         return int(np.clip(index, 0, self.session.video.info.frame_count - 1))
 
+    @property
+    def can_change_view(self) -> bool:
+        """Whether crop, mirror and contrast are ours to set."""
+        return self._own
+
+    def show_frame(self, frame: int) -> None:
+        """Move the viewer to a frame of the clip."""
+        at = self.placement.time_axis
+        axis = self.viewer.dims.ndim - self.placement.ndim + at
+        self.viewer.dims.set_point(axis, self.image.translate[at] + frame * self.image.scale[at])
+
+    def look(self, view: View) -> None:
+        """Show the clip cropped, mirrored or with more contrast."""
+        self.view = view
+        if not self._own:
+            return
+        self.session.view = view.to_dict()
+        plain = view.crop is None and not view.contrast
+        video = self.session.video
+        shown = video if plain else DisplayClip(video, view.crop, view.contrast)
+        if plain or not _same_display(self.image.data, view):
+            self.image.data = shown
+        self._arrange()
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Names of points that are not shown."""
+        return self._hidden
+
+    @hidden.setter
+    def hidden(self, names: Iterable[str]) -> None:
+        self._hidden = frozenset(names)
+        if self.sync is not None:
+            self.sync.hidden = self._hidden
+            self.sync.write()
+        for name, (_, _, span) in self._runs.items():
+            self._write_run(name, self.session.runs[name], span)
+
+    def _arrange(self, _calibration: object = None) -> None:
+        """Put all layers where calibration and view want them; the frame stays."""
+        if not self._own:
+            return
+        frame = self.frame
+        geometry = self._geometry | calibrated_axes(self.session.annotations.video)
+        width = self.session.video.info.width
+        unturned = np.eye(self.placement.ndim + 1)
+        mirrored = self.view.mirrored
+        geometry["affine"] = mirror(geometry, self.placement, width) if mirrored else unturned
+        self._geometry = geometry
+        shown = {**geometry, "translate": window_translate(geometry, self.view.crop)}
+        build.place_over(self.image, shown)
+        for layer in self._ours():
+            build.place_over(layer, geometry)
+        self.viewer.canvas.overlays.scale_bar.visible = geometry["units"][-1] != "pixel"
+        self.show_frame(frame)
+
+    def _ours(self) -> list[Points | Tracks]:
+        shown: list[Points | Tracks] = [
+            layer for points, tails, _ in self._runs.values() for layer in (points, tails)
+        ]
+        return shown if self.sync is None else [*shown, self.sync.layer]
+
     def label(self, layer: Points | None = None) -> Points:
         """Start labelling, in a new layer or in one that is open already."""
         if self.sync is not None and (layer is None or layer is self.sync.layer):
@@ -136,7 +219,9 @@ class Workbench:
         if layer is None or layer.ndim != self.placement.ndim:
             if layer is not None:
                 layer.visible = False
-            layer = build.labels_layer(self.image, self.placement, self.session.annotations)
+            layer = build.labels_layer(
+                self.image.name, self._geometry, self.placement, self.session.annotations
+            )
             self.viewer.add_layer(layer)
         layer.metadata = {**layer.metadata, "usstrack": {"role": LABELS}}
         self.sync = LabelSync(self.session, layer, self.placement, self._next_name, self._complain)
@@ -149,7 +234,9 @@ class Workbench:
             self._drop(name)
             return
         if name not in self._runs:
-            points, tails = build.run_layers(self.image, self.placement, run, name)
+            points, tails = build.run_layers(
+                self.image.name, self._geometry, self.placement, run, name
+            )
             active = self.viewer.layers.selection.active
             self.viewer.add_layer(tails)
             self.viewer.add_layer(points)
@@ -166,10 +253,6 @@ class Workbench:
             self.sync.close()
             self.sync = None
         self.session.close()
-
-    def _show_first_frame(self) -> None:
-        axis = self.viewer.dims.ndim - self.image.ndim
-        self.viewer.dims.set_point(axis, self.image.translate[0])
 
     def _adopt(self, layer: Points) -> None:
         frames, xy, names = self._rows_of(layer)
@@ -213,9 +296,13 @@ class Workbench:
     def _write_run(self, name: str, run: ClipTracks, span: range) -> None:
         points, tails, _ = self._runs[name]
         self._runs[name] = (points, tails, span)
-        rows = run_rows(run, self.session.annotations, span)
+        shown = self._seen(run)
+        rows = run_rows(shown, self.session.annotations, span)
         build.write_run_points(points, self.placement, rows)
-        build.write_tails(tails, self.placement, run, span)
+        build.write_tails(tails, self.placement, shown, span)
+
+    def _seen(self, run: ClipTracks) -> ClipTracks:
+        return run.select([name for name in run.names if name not in self._hidden])
 
     def _on_step(self, _event: Any) -> None:
         self.session.frame = self.frame
@@ -231,7 +318,7 @@ class Workbench:
         for name, (points, _, span) in self._runs.items():
             run = self.session.runs[name]
             if set(edit.points) & set(run.names):
-                rows = run_rows(run, self.session.annotations, span)
+                rows = run_rows(self._seen(run), self.session.annotations, span)
                 build.write_run_points(points, self.placement, rows)
 
     def _on_removed(self, event: Any) -> None:
@@ -241,6 +328,14 @@ class Workbench:
         for name, shown in list(self._runs.items()):
             if event.value in shown[:2]:
                 del self._runs[name]
+
+
+def _same_display(data: Any, view: View) -> bool:
+    return (
+        isinstance(data, DisplayClip)
+        and data.crop == view.crop
+        and data.clip_limit == view.contrast
+    )
 
 
 def _names_in(layer: Points, frames: Any) -> list[str]:
