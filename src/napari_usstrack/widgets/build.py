@@ -120,7 +120,8 @@ def write_run_points(layer: Points, placement: Placement, rows: Rows) -> None:
 def write_tails(layer: Tracks, placement: Placement, run: ClipTracks, span: range) -> None:
     """Show a run's tails, coloured by point."""
     table, features = arrays.tracks_table(run, span)
-    layer.visible = len(table) > 0
+    if layer.visible != bool(len(table)):
+        layer.visible = bool(len(table))
     if not len(table):
         return
     coordinates = placement.coordinates(table[:, 1], swapped(table[:, 2:]))

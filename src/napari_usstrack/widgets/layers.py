@@ -19,7 +19,7 @@ from napari_usstrack.core.video import VideoInfo
 
 LABELS, RUN_POINTS, RUN_TRACKS = "labels", "run-points", "run-tracks"
 TAIL = 30
-MOST_VERTICES = 20_000
+MOST_VERTICES = 2_000
 LOST, DOUBTFUL, SURE = "#ff3b30", "#ffb000", "#6cf0ff"
 
 LayerTuple = tuple[Any, dict[str, Any], str]

@@ -10,7 +10,6 @@ from napari.layers import Image, Points, Tracks
 
 from napari_usstrack.core import edits
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.core.tracks import Tracks as ClipTracks
 from napari_usstrack.core.video import Video
 from napari_usstrack.io.array_video import array_video
 from napari_usstrack.io.clip import ClipVideo
@@ -24,9 +23,8 @@ from napari_usstrack.widgets.layers import (
     Placement,
     calibrated_axes,
     role,
-    run_rows,
-    window,
 )
+from napari_usstrack.widgets.run_view import RunView
 from napari_usstrack.widgets.sync import LabelSync
 from napari_usstrack.widgets.view import View, mirror, window_translate
 
@@ -117,7 +115,7 @@ class Workbench:
         self._hidden: frozenset[str] = frozenset()
         self._next_name = next_name
         self._complain = complain
-        self._runs: dict[str, tuple[Points, Tracks, range]] = {}
+        self._runs: dict[str, RunView] = {}
         self.session.run_changed.connect(self.show_run)
         self.session.edited.connect(self._on_edited)
         viewer.dims.events.point.connect(self._on_step)
@@ -180,8 +178,8 @@ class Workbench:
         if self.sync is not None:
             self.sync.hidden = self._hidden
             self.sync.write()
-        for name, (_, _, span) in self._runs.items():
-            self._write_run(name, self.session.runs[name], span)
+        for name in self._runs:
+            self._write_run(name)
 
     def _arrange(self, _calibration: object = None) -> None:
         """Put all layers where calibration and view want them; the frame stays."""
@@ -203,7 +201,7 @@ class Workbench:
 
     def _ours(self) -> list[Points | Tracks]:
         shown: list[Points | Tracks] = [
-            layer for points, tails, _ in self._runs.values() for layer in (points, tails)
+            layer for view in self._runs.values() for layer in view.layers
         ]
         return shown if self.sync is None else [*shown, self.sync.layer]
 
@@ -234,16 +232,14 @@ class Workbench:
             self._drop(name)
             return
         if name not in self._runs:
-            points, tails = build.run_layers(
-                self.image.name, self._geometry, self.placement, run, name
-            )
+            view = RunView(self.image.name, name, self._geometry, self.placement, run)
             active = self.viewer.layers.selection.active
-            self.viewer.add_layer(tails)
-            self.viewer.add_layer(points)
+            self.viewer.add_layer(view.tails)
+            self.viewer.add_layer(view.points)
             self._raise_labels()
             self.viewer.layers.selection.active = self.labels or active
-            self._runs[name] = (points, tails, range(0))
-        self._write_run(name, run, window(run, self.frame))
+            self._runs[name] = view
+        self._write_run(name)
 
     def close(self) -> None:
         """Stop listening and give the project back; layers stay."""
@@ -289,44 +285,30 @@ class Workbench:
             self.viewer.layers.move(at, len(self.viewer.layers))
 
     def _drop(self, name: str) -> None:
-        shown = self._runs.pop(name, None)
-        for layer in shown[:2] if shown else ():
+        view = self._runs.pop(name, None)
+        for layer in view.layers if view else ():
             build.remove(self.viewer, layer)
 
-    def _write_run(self, name: str, run: ClipTracks, span: range) -> None:
-        points, tails, _ = self._runs[name]
-        self._runs[name] = (points, tails, span)
-        shown = self._seen(run)
-        rows = run_rows(shown, self.session.annotations, span)
-        build.write_run_points(points, self.placement, rows)
-        build.write_tails(tails, self.placement, shown, span)
-
-    def _seen(self, run: ClipTracks) -> ClipTracks:
-        return run.select([name for name in run.names if name not in self._hidden])
+    def _write_run(self, name: str) -> None:
+        run, labels = self.session.runs[name], self.session.annotations
+        self._runs[name].show(run, labels, self._hidden, self.frame)
 
     def _on_step(self, _event: Any) -> None:
-        self.session.frame = self.frame
-        for name, (_, _, span) in self._runs.items():
-            run = self.session.runs[name]
-            wanted = window(run, self.frame)
-            margin = len(span) // 4
-            off = abs(wanted.start - span.start)
-            if off > margin:
-                self._write_run(name, run, wanted)
+        frame = self.frame
+        self.session.frame = frame
+        any(view.follow(frame) for view in self._runs.values())
 
     def _on_edited(self, edit: edits.Edit) -> None:
-        for name, (points, _, span) in self._runs.items():
-            run = self.session.runs[name]
-            if set(edit.points) & set(run.names):
-                rows = run_rows(self._seen(run), self.session.annotations, span)
-                build.write_run_points(points, self.placement, rows)
+        for name, view in self._runs.items():
+            if set(edit.points) & set(self.session.runs[name].names):
+                view.show_labels(self.session.annotations)
 
     def _on_removed(self, event: Any) -> None:
         if self.sync is not None and event.value is self.sync.layer:
             self.sync.close()
             self.sync = None
-        for name, shown in list(self._runs.items()):
-            if event.value in shown[:2]:
+        for name, view in list(self._runs.items()):
+            if event.value in view:
                 del self._runs[name]
 
 

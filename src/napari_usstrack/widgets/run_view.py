@@ -1,0 +1,92 @@
+"""The two layers that show one run, kept small around the current frame."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from napari.layers import Layer, Points, Tracks
+
+from napari_usstrack.core.tracks import Tracks as ClipTracks
+from napari_usstrack.widgets import build
+from napari_usstrack.widgets.layers import Placement, run_rows, window
+
+NOWHERE = range(0)
+
+
+class RunView:
+    """A run as points coloured by confidence, and as tails.
+
+    Parameters
+    ----------
+    clip, name : str
+        Names of the image layer and of the run.
+    geometry : mapping
+        Where the layers lie in the viewer.
+    placement : Placement
+        Axes of the clip.
+    run : Tracks
+        What to show.
+    """
+
+    def __init__(
+        self,
+        clip: str,
+        name: str,
+        geometry: Mapping[str, Any],
+        placement: Placement,
+        run: ClipTracks,
+    ) -> None:
+        self.points, self.tails = build.run_layers(clip, geometry, placement, run, name)
+        self._placement = placement
+        self._run = run
+        self._labels: ClipTracks | None = None
+        self._points_span = self._tails_span = NOWHERE
+
+    @property
+    def layers(self) -> tuple[Points, Tracks]:
+        """Both layers."""
+        return self.points, self.tails
+
+    def __contains__(self, layer: Layer) -> bool:
+        return layer is self.points or layer is self.tails
+
+    def show(
+        self, run: ClipTracks, labels: ClipTracks, hidden: Collection[str], frame: int
+    ) -> None:
+        """Show a run around `frame`, without the hidden points."""
+        self._run = run.select([name for name in run.names if name not in hidden])
+        self._labels = labels
+        span = window(self._run, frame)
+        self._write_points(span)
+        self._write_tails(span)
+
+    def show_labels(self, labels: ClipTracks) -> None:
+        """Leave out what is labelled now."""
+        self._labels = labels
+        self._write_points(self._points_span)
+
+    def follow(self, frame: int) -> bool:
+        """Move along when `frame` nears the end of what is shown.
+
+        Rewrites one layer at the most, so that no step waits for both; returns
+        whether it did.
+        """
+        span = window(self._run, frame)
+        far = len(span) // 4
+        if abs(span.start - self._tails_span.start) > far:
+            self._write_tails(span)
+            return True
+        if abs(span.start - self._points_span.start) > far:
+            self._write_points(span)
+            return True
+        return False
+
+    def _write_points(self, span: range) -> None:
+        self._points_span = span
+        rows = run_rows(self._run, self._labels, span)
+        build.write_run_points(self.points, self._placement, rows)
+
+    def _write_tails(self, span: range) -> None:
+        self._tails_span = span
+        build.write_tails(self.tails, self._placement, self._run, span)

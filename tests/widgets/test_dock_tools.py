@@ -1,0 +1,150 @@
+"""Point table, ruler, view and keys of the dock, in a real window."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def window(make_napari_viewer, qtbot, monkeypatch, clip_file):
+    """A viewer with the dock and a clip with two labelled points."""
+    from napari_usstrack.widgets import main
+
+    shown: list[str] = []
+    monkeypatch.setattr(main, "show_error", shown.append)
+    monkeypatch.setattr(main, "show_info", shown.append)
+    viewer = make_napari_viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-usstrack", "USSTrack")
+    qtbot.addWidget(dock)
+    dock.shown = shown
+    viewer.open(clip_file, plugin="napari-usstrack")
+    dock.add_points()
+    dock.bench.session.place_all("label", {(0, "a"): (48.0, 40.0), (5, "b"): (30.0, 30.0)})
+    yield viewer, dock
+    dock.close_benches()
+
+
+def test_table_renames_regroups_and_hides(window) -> None:
+    _, dock = window
+    table = dock.points.table.table
+    assert [table.item(row, 1).text() for row in range(2)] == ["a", "b"]
+    table.item(0, 1).setText("septum")
+    table.item(1, 2).setText("wall")
+    table.cellWidget(1, 3).setCurrentText("contour")
+    points = dock.bench.session.annotations.points
+    assert [p.name for p in points] == ["septum", "b"]
+    assert (points[1].group, points[1].kind) == ("wall", "contour")
+    from qtpy.QtCore import Qt
+
+    table.item(0, 0).setCheckState(Qt.CheckState.Unchecked)
+    assert dock.bench.hidden == {"septum"}
+    assert dock.bench.labels.shown.sum() == 1
+
+
+def test_a_taken_name_is_refused_and_the_table_shows_the_old_one(window) -> None:
+    _, dock = window
+    table = dock.points.table.table
+    table.item(0, 1).setText("b")
+    assert dock.shown
+    assert dock.bench.session.annotations.names == ("a", "b")
+    assert table.item(0, 1).text() == "a"
+
+
+def test_table_reorders_and_removes(window) -> None:
+    _, dock = window
+    table = dock.points.table
+    table.table.selectRow(1)
+    table.up.native.click()
+    assert dock.bench.session.annotations.names == ("b", "a")
+    assert table.chosen == "b"
+    table.remove.native.click()
+    assert dock.bench.session.annotations.names == ("a",)
+    dock.undo.native.click()
+    assert dock.bench.session.annotations.names == ("b", "a")
+
+
+def test_ruler_sets_the_scale(window) -> None:
+    _, dock = window
+    image = dock.bench.image
+    dock.clip.length.value = 20.0
+    dock.clip.ruler.native.click()
+    assert "first of two marks" in dock.tracking.status.text()
+    for pixel in ((0, 10, 10), (0, 10, 60)):
+        event = SimpleNamespace(type="mouse_press", position=image.data_to_world(pixel))
+        for callback in list(image.mouse_drag_callbacks):
+            steps = callback(image, event)
+            next(steps)
+            event.type = "mouse_release"
+            next(steps, None)
+            event.type = "mouse_press"
+    assert dock.bench.session.annotations.video.spacing_mm == pytest.approx((0.4, 0.4))
+    assert "0.4 mm per px" in dock.tracking.status.text()
+    assert "20 mm on the ruler" in dock.clip.facts.text()
+
+
+def test_depth_sets_the_scale_of_the_shown_picture(window) -> None:
+    _, dock = window
+    dock.clip.depth_typed.emit("40")
+    assert dock.bench.session.annotations.video.spacing_mm == pytest.approx((0.5, 0.5))
+    dock.clip.depth_typed.emit("deep")
+    assert "cannot be 'deep'" in dock.shown[-1]
+
+
+def test_view_controls_change_only_the_display(window, clip) -> None:
+    _, dock = window
+    dock.view.mirrored.value = True
+    dock.view.contrast.value = 2.0
+    assert dock.bench.view.mirrored
+    assert not np.array_equal(dock.bench.image.data[0], clip.frames[0])
+    np.testing.assert_array_equal(dock.bench.session.video.frames(range(1))[0], clip.frames[0])
+    dock.view.crop.native.click()
+    assert "nothing to cut off" in dock.shown[-1]
+
+
+def test_play_runs_and_pauses(window, qtbot) -> None:
+    _, dock = window
+    dock.view.play.native.click()
+    assert dock.view.play.text == "Pause"
+    qtbot.waitUntil(lambda: dock.bench.frame > 0, timeout=5000)
+    dock.view.play.native.click()
+    assert dock.view.play.text == "Play"
+
+
+def press(viewer, key: str) -> None:
+    from app_model.types import KeyBinding
+
+    viewer.keymap[KeyBinding.from_str(key)](viewer)
+
+
+def test_keys_step_between_labels_and_points(window) -> None:
+    viewer, dock = window
+    press(viewer, "N")
+    assert dock.bench.frame == 5
+    press(viewer, "J")
+    assert dock.bench.frame == 0
+    press(viewer, ".")
+    assert dock.points.point_name == "a"
+    press(viewer, ",")
+    assert dock.points.point_name == "p1"
+    press(viewer, "Ctrl+Z")
+    assert not dock.bench.session.annotations.by_hand.any()
+
+
+def test_two_clips_keep_their_own_work(window, qtbot, clip) -> None:
+    viewer, dock = window
+    first = dock.bench
+    viewer.add_image(clip.frames, name="other", contrast_limits=(0, 255))
+    dock.clip.image.value = viewer.layers["other"]
+    assert dock.bench is not first
+    assert dock.points.next.choices == ("a new point",)
+    first.session.track(options={"window": 21})
+    qtbot.waitUntil(lambda: not first.session.busy, timeout=10_000)
+    assert "Done" not in dock.tracking.status.text()
+    dock.clip.image.value = first.image
+    assert dock.bench is first
+    assert set(first.session.runs) == {"track"}
