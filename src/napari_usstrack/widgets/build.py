@@ -99,6 +99,7 @@ def write_labels(
     layer.features = rows.features
     if len(rows.keys):
         layer.face_color = list(rows.colours)
+        layer.text.color = list(rows.colours)
         layer.shown = np.array([name not in hidden for _, name in rows.keys])
     layer.refresh()
 
@@ -110,6 +111,7 @@ def write_run_points(layer: Points, placement: Placement, rows: Rows) -> None:
     if not len(rows.keys):
         return
     layer.face_color = "transparent"
+    layer.text.color = list(rows.colours)
     layer.border_color = CONFIDENCE_COLOURS.map(
         np.where(rows.features["visible"], rows.features["confidence"], 0.0)
     )
