@@ -13,6 +13,7 @@ from napari_usstrack.io.registry import open_video
 from napari_usstrack.session import run_in_place
 from napari_usstrack.widgets.layers import LABELS, Placement, role
 from napari_usstrack.widgets.naming import free_name
+from napari_usstrack.widgets.preferences import Preferences
 from napari_usstrack.widgets.view import View
 from napari_usstrack.widgets.workbench import Workbench
 
@@ -351,3 +352,23 @@ def test_a_removed_point_leaves_labels_and_run(opened) -> None:
     assert set(points.features["point"]) == {"p2"}
     opened.session.undo()
     assert set(points.features["point"]) == {"p1", "p2"}
+
+
+def test_an_adopted_layer_with_another_scale_keeps_its_places(clip) -> None:
+    opened = Bench(clip.frames, scale=(1, 0.1, 0.1), translate=(0, 2.0, 3.0))
+    layer = opened.viewer.add_points([[4, 20.0, 24.0]], scale=(1, 0.2, 0.2), translate=(0, 2, 3))
+    opened.bench.label(layer)
+    np.testing.assert_allclose(opened.session.annotations.xy[4, 0], [48.0, 40.0])
+    np.testing.assert_allclose(layer.data, [[4, 40, 48]])
+    np.testing.assert_allclose(layer.scale, opened.image.scale)
+
+
+def test_preferences_set_sizes_tails_and_author(opened) -> None:
+    opened.bench.label().add([[0, 40.0, 48.0]])
+    opened.session.track(options={"window": 21})
+    opened.bench.prefer(Preferences(author="A. Reader", tail_frames=7, marker_percent=10.0))
+    (tails,) = opened.layers("run-tracks")
+    (points,) = opened.layers("run-points")
+    assert tails.tail_length == 7
+    np.testing.assert_allclose([*points.size, *opened.bench.labels.size], 9.6, atol=1e-5)
+    assert opened.session.author == "A. Reader"

@@ -16,10 +16,9 @@ from psygnal import Signal
 
 from napari_usstrack.core import edits
 from napari_usstrack.core.calibration import Calibration
-from napari_usstrack.core.coords import inside
 from napari_usstrack.core.edits import Change, Edit, History, RunChange, Together
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.core.tracks import PALETTE, PointInfo, Source, Tracks, named_points
+from napari_usstrack.core.tracks import Source, Tracks
 from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.io import project as project_files
 from napari_usstrack.io.clip import ClipVideo
@@ -30,6 +29,7 @@ from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.fill import fill, fill_ticket
 from napari_usstrack.pipelines.queries import Direction, Stretch, frame_span
 from napari_usstrack.pipelines.track import track, track_ticket
+from napari_usstrack.session import changes
 from napari_usstrack.session.jobs import Job, JobDesk, JobState, Runner, run_in_place
 
 
@@ -153,6 +153,15 @@ class Session:
             self.selection_changed.emit(self._selection)
 
     @property
+    def author(self) -> str:
+        """Who signs labels from now on."""
+        return self._project.author
+
+    @author.setter
+    def author(self, name: str) -> None:
+        self._project = replace(self._project, author=name)
+
+    @property
     def view(self) -> Mapping[str, Any]:
         """How the clip is looked at, plain values, remembered with the project."""
         return dict(self._project.extra.get("view", {}))
@@ -171,10 +180,10 @@ class Session:
         """Labels over the named run."""
         return self._annotations.over(self._runs[run])
 
-    def do(self, edit: Edit) -> None:
-        """Apply an edit and remember it."""
-        self._apply(edit)
-        self.history.did(edit)
+    def do(self, change: Change) -> None:
+        """Apply a change and remember it."""
+        self._apply(change)
+        self.history.did(change)
         self.history_changed.emit()
 
     def undo(self) -> str | None:
@@ -189,51 +198,36 @@ class Session:
 
     def add_point(self, name: str, **details: Any) -> None:
         """Add a named point; details are `group`, `kind` and `colour`."""
-        if name in self._annotations.names:
-            raise UsstrackError(f"There is a point '{name}' already; choose another name.")
-        colour = PALETTE[len(self._annotations.names) % len(PALETTE)]
-        point = PointInfo(name, **{"colour": colour, **details})
-        self.do(edits.add_points(self._annotations, [point]))
+        self.do(changes.adding(self._annotations, name, **details))
 
     def place(self, name: str, frame: int, xy: ArrayLike, source: Source = Source.MANUAL) -> None:
         """Place or move a point, adding it if it is new; xy in px."""
         known = name in self._annotations.names
-        moved = known and self._annotations.present[frame, self._annotations.column(name)]
-        verb = "move" if moved else "place"
-        self.place_all(f"{verb} {name}", {(frame, name): xy}, source)
+        column = self._annotations.column(name) if known else 0
+        rows = range(self._annotations.shape[0])
+        moved = known and frame in rows and self._annotations.present[frame, column]
+        self.place_all(f"{'move' if moved else 'place'} {name}", {(frame, name): xy}, source)
 
-    def place_all(
-        self,
-        name: str,
-        places: Mapping[tuple[int, str], ArrayLike | None],
-        source: Source = Source.MANUAL,
-    ) -> None:
+    def place_all(self, name: str, places: changes.Places, source: Source = Source.MANUAL) -> None:
         """Place or, with None, forget many cells as one change; xy in px."""
-        self._check_places(places)
-        known = self._annotations.names
-        new = [point for point in dict.fromkeys(p for _, p in places) if point not in known]
-        points = named_points([*known, *new])[len(known) :]
-        self.do(edits.scatter(self._annotations, name, places, source, points))
+        info = self.video.info
+        self.do(changes.placing(self._annotations, name, places, source, info))
 
     def rename_point(self, old: str, new: str) -> None:
         """Give a point another name, in labels and runs."""
-        edit = edits.rename_point(self._annotations, old, new)
-        self._revise(edit, {old: replace(self._annotations.point(old), name=new)})
+        self.do(changes.renaming(self._annotations, self._runs, old, new))
 
     def describe_point(self, name: str, **details: Any) -> None:
         """Change `group`, `kind` or `colour` of a point, in labels and runs."""
-        changed = replace(self._annotations.point(name), **details)
-        points = [changed if p.name == name else p for p in self._annotations.points]
-        self._revise(edits.set_roster(self._annotations, f"change {name}", points), {name: changed})
+        self.do(changes.describing(self._annotations, self._runs, name, **details))
 
     def remove_point(self, name: str) -> None:
         """Remove a point with its labels, and from the runs."""
-        self._revise(edits.remove_point(self._annotations, name), {name: None})
+        self.do(changes.removing(self._annotations, self._runs, name))
 
     def order_points(self, names: Sequence[str]) -> None:
         """Put the points into another order."""
-        points = [self._annotations.point(name) for name in names]
-        self.do(edits.set_roster(self._annotations, "reorder points", points))
+        self.do(changes.ordering(self._annotations, names))
 
     def delete(self, name: str, frame: int) -> None:
         """Forget a point in one frame."""
@@ -242,10 +236,7 @@ class Session:
     def set_run(self, name: str, run: Tracks | None) -> None:
         """Add, replace or, with None, remove a run; undoable."""
         verb = "remove" if run is None else "replace" if name in self._runs else "add"
-        change = RunChange(f"{verb} run {name}", name, self._runs.get(name), run)
-        self._apply(change)
-        self.history.did(change)
-        self.history_changed.emit()
+        self.do(RunChange(f"{verb} run {name}", name, self._runs.get(name), run))
 
     def calibrate(self, calibration: Calibration) -> None:
         """Put another scale and other times under labels and runs."""
@@ -386,28 +377,6 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _check_places(self, places: Mapping[tuple[int, str], ArrayLike | None]) -> None:
-        info = self.video.info
-        for (frame, name), xy in places.items():
-            if not 0 <= frame < info.frame_count:
-                raise UsstrackError(
-                    f"Point '{name}' must lie in a frame of the clip, 0 to {info.frame_count - 1}."
-                )
-            if xy is not None and not inside(xy, info.width, info.height):
-                raise UsstrackError(f"Point '{name}' must lie inside the picture.")
-
-    def _revise(self, edit: Edit, points: Mapping[str, PointInfo | None]) -> None:
-        """Apply an edit of the roster to labels and runs as one change."""
-        runs = tuple(
-            RunChange(edit.name, name, run, run.revised(points))
-            for name, run in self._runs.items()
-            if set(run.names) & set(points)
-        )
-        change = Together(edit.name, (edit, *runs)) if runs else edit
-        self._apply(change)
-        self.history.did(change)
-        self.history_changed.emit()
 
     def _apply(self, change: Change) -> None:
         if isinstance(change, Together):

@@ -88,6 +88,12 @@ def place_over(layer: Layer, geometry: Mapping[str, Any]) -> None:
         setattr(layer, name, geometry[name])
 
 
+def resize(layer: Points, size: float) -> None:
+    """Give all points of a layer a diameter in px, those to come included."""
+    layer.size = size
+    layer.current_size = size
+
+
 def write_labels(
     layer: Points, placement: Placement, rows: Rows, hidden: Collection[str] = ()
 ) -> None:

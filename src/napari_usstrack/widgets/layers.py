@@ -188,6 +188,11 @@ def role(metadata: Mapping[str, Any]) -> str:
     return str(ours.get("role", "")) if isinstance(ours, Mapping) else ""
 
 
+def tag(ours: str, tracks: Tracks, placement: Placement, **more: Any) -> dict[str, Any]:
+    """Metadata of one of our layers; writers save the `tracks` it shows whole."""
+    return {"usstrack": {"role": ours, "tracks": tracks, "placement": placement, **more}}
+
+
 def text_style() -> dict[str, Any]:
     """How names stand beside points."""
     return {

@@ -20,6 +20,7 @@ from napari_usstrack.widgets.clip_panel import ClipPanel
 from napari_usstrack.widgets.form import Fold, Form, scrolled, sentence
 from napari_usstrack.widgets.keybindings import bind, table_html
 from napari_usstrack.widgets.points_panel import PointsPanel
+from napari_usstrack.widgets.preferences import Preferences, PreferenceWatch
 from napari_usstrack.widgets.track_panel import TrackPanel
 from napari_usstrack.widgets.view_control import ViewControl
 from napari_usstrack.widgets.view_panel import ViewPanel
@@ -50,6 +51,9 @@ class UsstrackDock(QWidget):
         self.points = PointsPanel()
         self.view = ViewPanel()
         self.tracking = TrackPanel()
+        self.preferences = PreferenceWatch()
+        self.tracking.prefer(self.preferences.now)
+        self.preferences.changed.connect(self._prefer)
         self.undo = PushButton(text="Undo", tooltip="Take the last change back (Ctrl+Z)")
         self.redo = PushButton(text="Redo", tooltip="Do it again (Ctrl+Shift+Z)")
         self.save = PushButton(text="Save project", tooltip="Labels and tracks, beside the clip")
@@ -77,6 +81,7 @@ class UsstrackDock(QWidget):
     def close_benches(self) -> None:
         """Cancel work, give projects back and stop listening to the viewer."""
         self.looking.stop()
+        self.preferences.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         for bench in self._benches.values():
             bench.close()
@@ -125,7 +130,7 @@ class UsstrackDock(QWidget):
         self.points.table.renamed.connect(self._rename_point)
         self.points.table.described.connect(self._describe_point)
         bind(self._viewer, {name: self._guarded(act) for name, act in self._actions().items()})
-        self.destroyed.connect(partial(_closed, self._benches))
+        self.destroyed.connect(partial(_closed, self._benches, self.preferences))
 
     def _guarded(self, action: Callable[[], object]) -> Callable[[], None]:
         def guarded() -> None:
@@ -188,10 +193,16 @@ class UsstrackDock(QWidget):
             show_error(str(error))
             return None
         self._benches[id(image)] = bench
+        bench.prefer(self.preferences.now)
         bench.session.job_changed.connect(partial(self._on_job, bench))
         bench.session.history_changed.connect(self._refresh)
         bench.session.calibrated.connect(self._on_calibrated)
         return bench
+
+    def _prefer(self, wanted: Preferences) -> None:
+        self.tracking.prefer(wanted)
+        for bench in self._benches.values():
+            bench.prefer(wanted)
 
     def _refresh(self) -> None:
         session = None if self.bench is None else self.bench.session
@@ -355,7 +366,8 @@ class UsstrackDock(QWidget):
                 self._refresh()
 
 
-def _closed(benches: dict[int, Workbench], *_: object) -> None:
+def _closed(benches: dict[int, Workbench], preferences: PreferenceWatch, *_: object) -> None:
+    preferences.close()
     for bench in benches.values():
         bench.close()
     benches.clear()

@@ -9,7 +9,15 @@ from napari.layers import Layer, Points, Tracks
 
 from napari_usstrack.core.tracks import Tracks as ClipTracks
 from napari_usstrack.widgets import build
-from napari_usstrack.widgets.layers import Placement, run_rows, window
+from napari_usstrack.widgets.layers import (
+    MOST_VERTICES,
+    RUN_POINTS,
+    RUN_TRACKS,
+    Placement,
+    run_rows,
+    tag,
+    window,
+)
 
 NOWHERE = range(0)
 
@@ -38,10 +46,13 @@ class RunView:
         run: ClipTracks,
     ) -> None:
         self.points, self.tails = build.run_layers(clip, geometry, placement, run, name)
+        self._name = name
         self._placement = placement
         self._run = run
         self._labels: ClipTracks | None = None
         self._points_span = self._tails_span = NOWHERE
+        self.most_vertices = MOST_VERTICES
+        self.marker_px = 0.0
 
     @property
     def layers(self) -> tuple[Points, Tracks]:
@@ -56,8 +67,11 @@ class RunView:
     ) -> None:
         """Show a run around `frame`, without the hidden points."""
         self._run = run.select([name for name in run.names if name not in hidden])
+        for layer, ours in ((self.points, RUN_POINTS), (self.tails, RUN_TRACKS)):
+            told = tag(ours, run, self._placement, run=self._name)
+            layer.metadata = {**layer.metadata, **told}
         self._labels = labels
-        span = window(self._run, frame)
+        span = window(self._run, frame, self.most_vertices)
         self._write_points(span)
         self._write_tails(span)
 
@@ -72,7 +86,7 @@ class RunView:
         Rewrites one layer at the most, so that no step waits for both; returns
         whether it did.
         """
-        span = window(self._run, frame)
+        span = window(self._run, frame, self.most_vertices)
         far = len(span) // 4
         if abs(span.start - self._tails_span.start) > far:
             self._write_tails(span)
@@ -86,6 +100,8 @@ class RunView:
         self._points_span = span
         rows = run_rows(self._run, self._labels, span)
         build.write_run_points(self.points, self._placement, rows)
+        if self.marker_px:
+            build.resize(self.points, self.marker_px)
 
     def _write_tails(self, span: range) -> None:
         self._tails_span = span

@@ -13,7 +13,7 @@ from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.session import Session
 from napari_usstrack.widgets import build
-from napari_usstrack.widgets.layers import Placement, label_rows
+from napari_usstrack.widgets.layers import LABELS, Placement, label_rows, tag
 
 
 class LabelSync:
@@ -67,6 +67,8 @@ class LabelSync:
         finally:
             self._writing = False
         self._keys = rows.keys
+        told = tag(LABELS, self._session.annotations, self._placement)
+        self.layer.metadata = {**self.layer.metadata, **told}
         self.expect(self._next_name())
 
     def expect(self, name: str) -> None:

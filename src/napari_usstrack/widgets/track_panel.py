@@ -11,6 +11,7 @@ from napari_usstrack.core.tracker import Progress
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.session import JobState
 from napari_usstrack.widgets.form import Fold, Form, heading, sentence
+from napari_usstrack.widgets.preferences import Preferences
 from napari_usstrack.widgets.rate import RateMeter
 
 PHASES = {"cancelled": "Cancelled; nothing was changed.", "done": "Done"}
@@ -48,6 +49,7 @@ class TrackPanel(Form):
         self.controls = Form()
         self._lay_out()
         self._meter = RateMeter()
+        self._preferred = Preferences()
         self.method.changed.connect(self._offer_settings)
         self.track.clicked.connect(lambda: self.tracking.emit())
         self.fill.clicked.connect(lambda: self.filling.emit())
@@ -71,6 +73,12 @@ class TrackPanel(Form):
     def options(self) -> dict[str, Any]:
         """Settings of the method."""
         return {name: box.value for name, box in self.settings.items()}
+
+    def prefer(self, wanted: Preferences) -> None:
+        """Offer the preferred method and settings."""
+        self._preferred = wanted
+        self.method.value = wanted.method
+        self._offer_settings()
 
     def offer_frames(self, count: int) -> None:
         """Offer the frames of a clip."""
@@ -101,13 +109,14 @@ class TrackPanel(Form):
         progress = state.progress or Progress(0, 0)
         if progress.total == 0:
             self._meter = RateMeter()
+        self._preferred = Preferences()
         self.bar.value = 1000 * progress.done // max(progress.total, 1)
         self.say(self._meter.line(progress))
 
     def _offer_settings(self) -> None:
         self.settings.clear()
         self._settings_form.clear()
-        for name, value in trackers.make(self.method.value).settings.items():
+        for name, value in self._preferred.options(self.method.value).items():
             box: SpinBox | FloatSpinBox
             if isinstance(value, int):
                 box = SpinBox(name=name, value=value, min=0, max=1001)

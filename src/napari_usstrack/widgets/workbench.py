@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Points, Tracks
+from numpy.typing import NDArray
 
 from napari_usstrack.core import edits
+from napari_usstrack.core.coords import Crop
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.video import Video
 from napari_usstrack.io.array_video import array_video
@@ -24,7 +26,9 @@ from napari_usstrack.widgets.layers import (
     calibrated_axes,
     role,
 )
+from napari_usstrack.widgets.preferences import Preferences
 from napari_usstrack.widgets.run_view import RunView
+from napari_usstrack.widgets.sheets import names_in
 from napari_usstrack.widgets.sync import LabelSync
 from napari_usstrack.widgets.view import View, mirror, window_translate
 
@@ -113,6 +117,7 @@ class Workbench:
         if self._own:
             self._geometry["translate"] = np.zeros(image.ndim)
         self._hidden: frozenset[str] = frozenset()
+        self._preferred = Preferences()
         self._next_name = next_name
         self._complain = complain
         self._runs: dict[str, RunView] = {}
@@ -121,6 +126,7 @@ class Workbench:
         viewer.dims.events.point.connect(self._on_step)
         viewer.layers.events.removed.connect(self._on_removed)
         self.session.calibrated.connect(self._arrange)
+        self.session.calibrated.connect(self._tell_layers)
         self.look(self.view)
         if self._own:
             self.show_frame(0)
@@ -147,6 +153,18 @@ class Workbench:
     def can_change_view(self) -> bool:
         """Whether crop, mirror and contrast are ours to set."""
         return self._own
+
+    def prefer(self, wanted: Preferences) -> None:
+        """Take sizes, tail length and author from the preferences."""
+        self._preferred = wanted
+        if wanted.author:
+            self.session.author = wanted.author
+        size = wanted.marker_px(self.session.video.info)
+        if self.labels is not None:
+            build.resize(self.labels, size)
+        for name, view in self._runs.items():
+            self._style(view)
+            self._write_run(name)
 
     def show_frame(self, frame: int) -> None:
         """Move the viewer to a frame of the clip."""
@@ -222,6 +240,8 @@ class Workbench:
             )
             self.viewer.add_layer(layer)
         layer.metadata = {**layer.metadata, "usstrack": {"role": LABELS}}
+        build.place_over(layer, self._geometry)
+        build.resize(layer, self._preferred.marker_px(self.session.video.info))
         self.sync = LabelSync(self.session, layer, self.placement, self._next_name, self._complain)
         return layer
 
@@ -239,6 +259,7 @@ class Workbench:
             self._raise_labels()
             self.viewer.layers.selection.active = self.labels or active
             self._runs[name] = view
+            self._style(view)
         self._write_run(name)
 
     def close(self) -> None:
@@ -262,22 +283,36 @@ class Workbench:
                 f"Layer '{layer.name}' shows what was tracked; to correct a point, place it anew "
                 "with Add points."
             )
-        data = layer.data
-        if layer.ndim == 2:
-            here = np.full(len(data), self.frame)
-            data = self.placement.coordinates(here, data[:, ::-1])
-        elif layer.ndim != self.placement.ndim:
+        if layer.ndim not in (2, self.placement.ndim):
             raise UsstrackError(
                 f"Layer '{layer.name}' has {layer.ndim} axes and the clip {self.placement.ndim}; "
                 "choose a Points layer made over this clip."
             )
-        frames, xy = self.placement.positions(data)
-        names = _names_in(layer, frames)
+        frames, xy = self.placement.positions(self._in_frame(layer))
+        names = names_in(layer.features, frames.tolist())
         if len(set(zip(frames.tolist(), names, strict=True))) < len(names):
             raise UsstrackError(
                 f"Layer '{layer.name}' has a point twice in one frame; remove one of them."
             )
         return frames, xy, names
+
+    def _style(self, view: RunView) -> None:
+        view.most_vertices = self._preferred.most_vertices
+        view.tails.tail_length = self._preferred.tail_frames
+        view.marker_px = self._preferred.marker_px(self.session.video.info)
+
+    def _in_frame(self, layer: Points) -> NDArray[np.float64]:
+        """Coordinates of another layer's points on the px grid of the full frame."""
+        here = np.zeros(self.placement.ndim)
+        here[self.placement.time_axis] = self.frame
+        rows = np.empty((len(layer.data), self.placement.ndim))
+        crop = self.view.crop or Crop(0, 0, 0, 0)
+        for row, at in enumerate(layer.data):
+            world = np.array(self.image.data_to_world(here))
+            world[-layer.ndim :] = layer.data_to_world(at)
+            rows[row] = self.image.world_to_data(world)
+        rows[:, -2:] += (crop.top, crop.left)
+        return rows
 
     def _raise_labels(self) -> None:
         if self.labels is not None and self.labels in self.viewer.layers:
@@ -292,6 +327,13 @@ class Workbench:
     def _write_run(self, name: str) -> None:
         run, labels = self.session.runs[name], self.session.annotations
         self._runs[name].show(run, labels, self._hidden, self.frame)
+
+    def _tell_layers(self, _calibration: object) -> None:
+        """Give the layers the new scale and times, for writers."""
+        if self.sync is not None:
+            self.sync.write()
+        for name in self._runs:
+            self._write_run(name)
 
     def _on_step(self, _event: Any) -> None:
         frame = self.frame
@@ -318,15 +360,3 @@ def _same_display(data: Any, view: View) -> bool:
         and data.crop == view.crop
         and data.clip_limit == view.contrast
     )
-
-
-def _names_in(layer: Points, frames: Any) -> list[str]:
-    for column in ("point", "name", "label"):
-        if column in layer.features:
-            return [str(value) for value in layer.features[column]]
-    counts: dict[int, int] = {}
-    names = []
-    for frame in frames.tolist():
-        counts[frame] = counts.get(frame, 0) + 1
-        names.append(f"p{counts[frame]}")
-    return names
