@@ -36,7 +36,7 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
-Clip = Annotated[Path, typer.Argument(help="Video: mp4, avi, mov, m4v, mkv, tif, npy, npz, DICOM.")]
+Clip = Annotated[Path, typer.Argument(help="Video file, DICOM, stack or folder of images.")]
 Scale = Annotated[
     str | None,
     typer.Option(

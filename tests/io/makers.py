@@ -135,6 +135,27 @@ def write_dicom(path: Path, frames: NDArray, kind: str = "MONOCHROME2", **tags: 
     return path
 
 
+def write_mat73(path: Path, **variables: Any) -> Path:
+    """A MATLAB 7.3 file: HDF5 after 512 bytes of header, axes reversed, structs as groups."""
+    import h5py
+
+    def put(group: Any, name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            inside = group.create_group(name)
+            for field, part in value.items():
+                put(inside, field, part)
+            return
+        values = np.atleast_2d(np.asarray(value))
+        group.create_dataset(name, data=values.T, chunks=True, compression="gzip")
+
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, value in variables.items():
+            put(file, name, value)
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file, Platform: PCWIN64".ljust(124) + b"\x00\x02IM")
+    return path
+
+
 def numbered_stack(count: int = 6, width: int = 160, height: int = 96) -> NDArray[np.uint8]:
     """Numbered pictures as one array ``[t, y, x]``."""
     return np.stack([numbered(i, width, height) for i in range(count)])

@@ -148,7 +148,7 @@ def test_whole_clip_is_handed_out_without_a_copy() -> None:
 
 
 def test_refuses_one_array_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_module, "GREY_BUDGET", 10 * FRAME)
+    monkeypatch.setattr(clip_module, "_LARGEST_ARRAY", 10 * FRAME)
     with pytest.raises(UsstrackError, match=r"made\.mp4 would take .* GB"):
         np.asarray(counted()[0])
 

@@ -27,6 +27,10 @@ KINDS = {
         "options": {"x264-params": "open-gop=1:scenecut=0"},
     },
     "h264.mkv": {"b_frames": 2, "gop": 15},
+    "h264_pyramid.mp4": {"b_frames": 7, "options": {"x264-params": "b-pyramid=2:b-adapt=0"}},
+    "h265.mp4": {"codec": "libx265", "options": {"x265-params": "log-level=none:bframes=4"}},
+    "vp9.mkv": {"codec": "libvpx-vp9", "options": {"auto-alt-ref": "1", "lag-in-frames": "16"}},
+    "mpeg2_b_frames.mkv": {"codec": "mpeg2video", "b_frames": 2, "gop": 30},
     "mpeg4.avi": {"codec": "mpeg4", "gop": 9},
     "mpeg4_b_frames.avi": {"codec": "mpeg4", "b_frames": 2, "gop": 12},
     "mjpeg.avi": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
@@ -80,11 +84,31 @@ def test_forward_stepping_decodes_one_frame(tmp_path, monkeypatch) -> None:
         before = len(decoded)
         video[number]
         assert len(decoded) == before + 1
-    video[39]
-    decoded.clear()
-    for number in range(39, -1, -1):
+    for number in range(19, -1, -1):
         video[number]
-    assert decoded == []
+    assert len(decoded) == 20
+
+
+@pytest.mark.parametrize("kind", ["h264_b_frames.mp4", "mpeg4_b_frames.avi", "h264.mkv"])
+def test_a_jump_leaves_out_what_nobody_asked_for(tmp_path, monkeypatch, kind: str) -> None:
+    path = write_video(tmp_path / kind, 60, **(KINDS[kind] | {"gop": 60, "b_frames": 2}))
+    wanted = sequential(path)
+    video = open_clip(path)
+    decoded: list[int] = []
+    plain = pyav_video.grey
+    monkeypatch.setattr(pyav_video, "grey", lambda f: (decoded.append(1), plain(f))[1])
+    np.testing.assert_array_equal(video[50], wanted[50])
+    assert len(decoded) <= pyav_video._NEAR + 1
+    for number in range(49, -1, -1):
+        np.testing.assert_array_equal(video[number], wanted[number])
+    assert len(decoded) <= 50 + 2 * pyav_video._NEAR
+
+
+def test_a_span_after_a_jump_is_complete(tmp_path) -> None:
+    path = write_video(tmp_path / "a.mp4", 80, b_frames=3, gop=80)
+    video = open_clip(path)
+    for span in (range(60, 75), range(20, 50), range(0, 80)):
+        assert [number_in(frame) for frame in video.frames(span)] == list(span)
 
 
 def test_variable_rate(tmp_path) -> None:

@@ -37,14 +37,15 @@ def test_import_loads_no_reader() -> None:
 
 
 def test_table_names_functions_that_exist() -> None:
-    for entry in set(registry.READERS.values()):
+    for entry in {*registry.READERS.values(), *registry.CONTENT.values()}:
         module, function = entry.split(":")
         loaded = registry.import_module(registry._PACKAGE + module)
         assert callable(getattr(loaded, function))
 
 
 def test_can_open(tmp_path) -> None:
-    assert {".mp4", ".avi", ".dcm", ".tif", ".npz"} <= set(SUFFIXES)
+    assert {".mp4", ".avi", ".dcm", ".tif", ".npz", ".gif", ".wmv", ".asf"} <= set(SUFFIXES)
+    assert {".mha", ".mhd", ".mat", ".h5", ".zip"} <= set(SUFFIXES)
     assert can_open("somewhere/CLIP.MP4")
     assert not can_open("somewhere/notes.txt")
     folder = tmp_path / "folder.mp4"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from makers import write_mat73
 from scipy.io import savemat
 
 from napari_usstrack.core.calibration import Calibration
@@ -146,7 +147,32 @@ def test_unusable_files_are_named_only_with_the_clips_name(tmp_path, kind: str) 
     assert found.spacing_mm is None
 
 
-def test_version_73(tmp_path) -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_version_73(tmp_path, large: bool) -> None:
+    data = {"Time": TIMES, "cmPerPixX": 0.01, "cmPerPixY": 0.02, "Fnum": 6}
+    if large:
+        data["Im"] = np.zeros((600, 600, 6), dtype=np.uint8)
+    write_mat73(tmp_path / "a.mat", TVDdata=data)
+    found = with_sidecar(info(tmp_path / "a.mp4"))
+    assert found.spacing_mm == pytest.approx((0.1, 0.2))
+    np.testing.assert_allclose(found.calibration.times_s, TIMES)
+    assert found.warnings == ()
+
+
+def test_version_73_params(tmp_path) -> None:
+    write_mat73(tmp_path / "p6_params.mat", Params={"px2mmX": 0.0883, "px2mmY": 0.09})
+    assert with_sidecar(info(tmp_path / "p6_push_01.mp4")).spacing_mm == (0.0883, 0.09)
+
+
+def test_version_73_damaged(tmp_path) -> None:
     path = tmp_path / "a.mat"
     path.write_bytes(b"MATLAB 7.3 MAT-file, Platform: PCWIN64".ljust(512, b" "))
-    assert "7.3" in read_sidecar(path, 6).warnings[0]
+    assert "cannot be read" in read_sidecar(path, 6).warnings[0]
+    write_mat73(path, TVDdata={"Time": TIMES})
+    path.write_bytes(path.read_bytes()[:700])
+    assert "cannot be read" in read_sidecar(path, 6).warnings[0]
+
+
+def test_a_clip_is_not_its_own_sidecar(tmp_path) -> None:
+    path = telemed(tmp_path / "a.mat")
+    assert candidates(path) == []

@@ -164,6 +164,46 @@ def open_tiff(path: Path) -> ClipVideo:
         raise
 
 
+def stack_clip(
+    source: Any,
+    calibration: Calibration | None = None,
+    *,
+    name: str,
+    path: str,
+    digest: str,
+    close: Callable[[], object] | None = None,
+) -> ClipVideo:
+    """Make a clip of what another format module has opened.
+
+    Parameters
+    ----------
+    source : array-like
+        ``[t, y, x]`` or ``[t, y, x, 3 or 4]``, sliced over frames as they are
+        asked for. Values other than uint8 are scaled by their range over all
+        frames.
+    calibration : Calibration, optional
+        Scale and times.
+    name, path, digest : str
+        What the clip is called, where it is, and its fingerprint.
+    close : callable, optional
+        Called when the clip is closed, or cannot be made.
+    """
+    try:
+        return _clip(
+            _checked(source, name),
+            calibration or Calibration(),
+            name=name,
+            digest=digest,
+            path=path,
+            close=close,
+            scan=True,
+        )
+    except BaseException:
+        if close is not None:
+            close()
+        raise
+
+
 def _file_clip(
     source: Any,
     calibration: Calibration,

@@ -24,11 +24,14 @@ from napari_usstrack.core.video import VideoInfo
 Bytes = NDArray[np.uint8]
 Numbered = Iterable[tuple[int, Bytes]]
 
-GREY_BUDGET = 10**9
+GREY_BUDGET = 512 * 2**20
+"""Bytes of grey frames remembered per clip, so that napari and a long clip share 1.5 GB."""
 COLOUR_BUDGET = 64 * 2**20
 CHUNK = 32
 """Frames decoded before another thread gets its turn."""
 
+_LARGEST_ARRAY = 10**9
+"""Bytes up to which ``np.asarray(clip)`` is allowed."""
 _WHOLE_FILE = 64 * 2**20
 _END = 4 * 2**20
 _BLOCK = 2**20
@@ -303,7 +306,7 @@ class ClipVideo:
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> NDArray[np.generic]:
-        if self.nbytes > GREY_BUDGET:
+        if self.nbytes > _LARGEST_ARRAY:
             raise UsstrackError(
                 f"{self.info.name or 'the clip'} would take {self.nbytes / 1e9:.1f} GB as one "
                 "array; read a part of it with frames(range(start, stop))."

@@ -6,7 +6,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +47,13 @@ _TAGS: list[int | str] = [
     "CineRate",
     "RecommendedDisplayFrameRate",
     "SequenceOfUltrasoundRegions",
+    "SharedFunctionalGroupsSequence",
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
     "PixelData",
 ]
 """All that is ever parsed: nothing about the patient."""
+_FRAMES: list[int | str] = ["NumberOfFrames", "Rows"]
 _DEFER = 2**16
 _SAMPLES = 9
 _DAMAGE = (
@@ -69,18 +71,25 @@ _DAMAGE = (
 )
 
 
-def open_clip(path: Path) -> ClipVideo:
+def open_clip(path: Path, *, after: Callable[[], object] | None = None) -> ClipVideo:
     """Open a multi-frame DICOM file.
 
     Scale comes from calibrated ultrasound regions or PixelSpacing, times from
     the frame-time tags; see `dicom_scale`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    after : callable, optional
+        Called once the file has been closed.
     """
     dataset = _header(path)
     count = int(dataset.get("NumberOfFrames") or 1)
     if count == 1:
         raise still_image(path.name)
     _check_decoder(dataset, path.name)
-    reader = DicomReader(path, dataset, count)
+    reader = DicomReader(path, dataset, count, after)
     try:
         notes = reader.prepare()
         known, doubts = calibration(dataset, count, path.name)
@@ -98,6 +107,17 @@ def open_clip(path: Path) -> ClipVideo:
         reader.close()
         raise
     return ClipVideo(info, reader)
+
+
+def frames_stated(file: IO[bytes]) -> int:
+    """Number of frames by the header of an open DICOM file; 0 where it cannot be told."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = dcmread(file, stop_before_pixels=True, specific_tags=_FRAMES)
+            return int(dataset.get("NumberOfFrames") or 1) if dataset.get("Rows") else 0
+    except (InvalidDicomError, *_DAMAGE):
+        return 0
 
 
 def _header(path: Path) -> Any:
@@ -152,11 +172,20 @@ class DicomReader:
         Its header.
     count : int
         Number of frames.
+    after : callable, optional
+        Called once the file has been closed.
     """
 
     whole = None
 
-    def __init__(self, path: Path, dataset: Any, count: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        dataset: Any,
+        count: int,
+        after: Callable[[], object] | None = None,
+    ) -> None:
+        self._after = after
         self.name, self.count = path.name, count
         self.width, self.height = int(dataset.Columns), int(dataset.Rows)
         self._kind = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
@@ -197,6 +226,8 @@ class DicomReader:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+        if self._after is not None:
+            self._after()
 
     def _pictures(self, span: range) -> Iterator[tuple[int, Bytes]]:
         """Bytes, grey or RGB, with high values bright."""

@@ -121,13 +121,23 @@ def _region(item: Any, number: int) -> Region | None:
 
 
 def _pixel_spacing(dataset: Any) -> Scale:
-    values = dataset.get("PixelSpacing") or []
-    if len(values) != 2:
+    values, source = dataset.get("PixelSpacing"), "DICOM PixelSpacing"
+    if values is None:
+        values, source = _shared_spacing(dataset), "DICOM PixelMeasures"
+    if values is None or np.size(values) != 2:
         return Scale(None, "unknown")
     y, x = (float(value) for value in values)
     if not (np.isfinite([x, y]).all() and min(x, y) > 0):
         return Scale(None, "unknown")
-    return Scale((x, y), "DICOM PixelSpacing")
+    return Scale((x, y), source)
+
+
+def _shared_spacing(dataset: Any) -> Any:
+    """PixelSpacing of an enhanced object, kept in its shared functional groups."""
+    for group in dataset.get("SharedFunctionalGroupsSequence") or []:
+        for measures in group.get("PixelMeasuresSequence") or []:
+            return measures.get("PixelSpacing")
+    return None
 
 
 def _outside_note(region: Region, width: int, height: int, name: str) -> str:

@@ -20,6 +20,13 @@ def grey_of(rgb: Bytes) -> Bytes:
     return np.asarray(cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY)).reshape(rgb.shape[:-1])
 
 
+def looked_up(values: Bytes, table: Bytes) -> Bytes:
+    """Each byte replaced by its entry in a table of 256 bytes."""
+    with preserved(*OPENCV_SETS):
+        import cv2
+    return np.asarray(cv2.LUT(values, table))
+
+
 def to_bytes(values: NDArray, limits: tuple[float, float]) -> Bytes:
     """Values from `limits` to 0..255, clipped; what is not finite becomes 0."""
     low, high = limits

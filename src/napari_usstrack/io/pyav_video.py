@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -18,11 +19,17 @@ from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.io.clip import Bytes, ClipVideo, file_digest, still_image
-from napari_usstrack.io.pixels import grey_of
+from napari_usstrack.io.pixels import grey_of, looked_up
 
 _TINY = 10
 """Packets of fewer bytes may hold no picture of their own."""
 _DECODERS = 2
+THREADS: Literal["NONE", "FRAME", "SLICE", "AUTO"] = "AUTO"
+"""How FFmpeg shares the decoding among cores; AUTO was fastest, see benchmarks.seek."""
+_NEAR = 8
+"""Frames before a wanted one that are decoded with it, all of them."""
+_BACK = 64
+"""A request at most this far before the frames at hand is taken for going backward."""
 _GREY = frozenset({"gray"})
 _LUMA_FIRST = frozenset(
     f"yuv{kind}{layout}p" for kind in ("", "j") for layout in (410, 411, 420, 422, 440, 444)
@@ -66,11 +73,12 @@ def open_clip(path: Path) -> ClipVideo:
             if not container.streams.video:
                 raise UsstrackError(f"{path.name} holds no video; choose the clip's picture file.")
             stream = container.streams.video[0]
+            seekable = container.format.name != "gif"
             rate, base = stream.average_rate or stream.guessed_rate, stream.time_base
         index = _index(path)
         if index.count == 1:
             raise still_image(path.name)
-        reader = PyavReader(path, index)
+        reader = PyavReader(path, index if seekable else replace(index, keys=()))
     except av.FFmpegError as error:
         raise _unreadable(path) from error
     calibration = _calibration(index, base, rate)
@@ -177,16 +185,19 @@ class _Decoder:
     def _open(self) -> None:
         self.container = av.open(str(self.path))
         self.stream = self.container.streams.video[0]
-        self.stream.thread_type = "AUTO"
+        self.stream.thread_type = THREADS
+        self._skipping = False
+        self._skip_before: int | None = None
         self.next = 0
         self.frames = self._run(fresh=True)
 
     def reaches(self, wanted: int) -> bool:
         """Whether decoding on is the way to a frame, rather than seeking."""
-        return self.next <= wanted and self._key_before(wanted) <= self.next
+        return self.next <= wanted and self.key_before(wanted) <= self.next
 
-    def go_to(self, wanted: int) -> None:
+    def go_to(self, wanted: int, skip_before: int | None = None) -> None:
         """Make the next frames decoded those from a key frame at or before `wanted`."""
+        self._skip_before = skip_before
         keys = self.index.keys if self.index.stamps else ()
         at = bisect_right(keys, self.index.stamps[wanted]) - 1 if keys else 0
         while at > 0:
@@ -200,25 +211,39 @@ class _Decoder:
             at -= 1
         self.container.close()
         self._open()
+        self._skip_before = skip_before
 
-    def read(self, span: range) -> Iterator[tuple[int, VideoFrame]]:
-        """Frames from the present place to the end of a span, with their numbers."""
+    def read(self, span: range, needed: int) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames up to the end of a span, with their numbers.
+
+        Frames before `needed` are left out; those that no other frame is
+        decoded from are not even decoded, where the codec tells them apart.
+        """
+        skip_before = self.index.stamps[needed] if needed and self.index.stamps else None
+        self._skip_before = skip_before
+        if not self.reaches(span.start):
+            self.go_to(span.start, skip_before)
         while self.next < span.stop:
             number, frame = next(self.frames, (self.index.count, None))
             if frame is None or number > max(self.next, span.start):
+                if self._skip_before is not None:
+                    self.go_to(max(self.next, span.start), None)
+                    continue
                 raise UsstrackError(
                     f"{self.path.name} is damaged, frame {self.next} cannot be decoded; copy or "
                     "export it again."
                 )
             self.next = number + 1
-            yield number, frame
+            if number >= needed:
+                yield number, frame
 
     def close(self) -> None:
         """Let go of the file."""
         self.frames.close()
         self.container.close()
 
-    def _key_before(self, wanted: int) -> int:
+    def key_before(self, wanted: int) -> int:
+        """The frame decoding has to start from to reach a frame."""
         if not self.index.keys or not self.index.stamps:
             return 0
         at = bisect_right(self.index.keys, self.index.stamps[wanted]) - 1
@@ -231,6 +256,7 @@ class _Decoder:
         for packet in self.container.demux(self.stream):
             if origin is None and packet.size and packet.is_keyframe:
                 origin = packet.pts
+            self._skip(packet.pts)
             for frame in packet.decode():
                 number = self.numbers.get(frame.pts) if self.index.stamps else count
                 count += 1
@@ -238,6 +264,14 @@ class _Decoder:
                 whole = fresh or (origin is not None and pts is not None and pts >= origin)
                 if number is not None and whole:
                     yield number, frame
+
+    def _skip(self, pts: int | None) -> None:
+        """Have the decoder drop frames without dependants, or no longer."""
+        before = self._skip_before
+        skipping = before is not None and pts is not None and pts < before
+        if skipping != self._skipping:
+            self.stream.codec_context.skip_frame = "NONREF" if skipping else "DEFAULT"
+            self._skipping = skipping
 
 
 class PyavReader:
@@ -253,7 +287,8 @@ class PyavReader:
         self.path, self.index = path, index
         self.count = index.count
         self._decoders = [_Decoder(path, index)]
-        _, first = next(self._decoders[0].read(range(1)))
+        self._complete_from = 0
+        _, first = next(self._decoders[0].read(range(1), 0))
         self.width, self.height = first.width, first.height
         self._decoders[0].go_to(0)
         self._grey = first.format.name in _GREY
@@ -277,7 +312,8 @@ class PyavReader:
 
     def _read(self, span: range) -> Iterator[tuple[int, VideoFrame]]:
         try:
-            for number, frame in self._decoder(span.start).read(span):
+            decoder = self._decoder(span.start)
+            for number, frame in decoder.read(span, self._needed(decoder, span.start)):
                 if (frame.width, frame.height) != (self.width, self.height):
                     raise UsstrackError(
                         f"{self.path.name} changes its picture size at frame {number}; cut it "
@@ -290,6 +326,19 @@ class PyavReader:
                 "again."
             ) from error
 
+    def _needed(self, decoder: _Decoder, wanted: int) -> int:
+        """The first frame worth decoding on the way to a frame.
+
+        A jump needs the frames next to its goal. Whoever goes backward will
+        need all since the key frame; they are decoded once, then remembered.
+        """
+        if decoder.reaches(wanted) and wanted <= decoder.next + _NEAR:
+            return 0
+        backward = self._complete_from - _BACK <= wanted < self._complete_from
+        needed = decoder.key_before(wanted) if backward else max(0, wanted - _NEAR)
+        self._complete_from = needed
+        return needed
+
     def _decoder(self, wanted: int) -> _Decoder:
         """The decoder nearest before a frame, moved to the front; else one sent there."""
         near = [d for d in self._decoders if d.reaches(wanted)]
@@ -300,8 +349,6 @@ class PyavReader:
             self._decoders.append(chosen)
         else:
             chosen = self._decoders[-1]
-        if not chosen.reaches(wanted):
-            chosen.go_to(wanted)
         self._decoders.remove(chosen)
         self._decoders.insert(0, chosen)
         return chosen
@@ -319,7 +366,7 @@ def grey(frame: VideoFrame) -> Bytes:
     if name in _LUMA_FIRST and frame.colorspace in _BT601:
         luma = _first_plane(frame)
         full = frame.color_range == _FULL_RANGE or name.startswith("yuvj")
-        return luma.copy() if full else np.take(_EXPAND, luma)
+        return luma.copy() if full else looked_up(luma, _EXPAND)
     return grey_of(rgb(frame))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,20 +22,36 @@ _PACKAGE = "napari_usstrack.io."
 _VIDEO = "pyav_video:open_clip"
 _TIFF = "array_video:open_tiff"
 _DICOM = "dicom:open_clip"
+_METAIMAGE = "metaimage:open_clip"
 READERS: dict[str, str] = {
     ".mp4": _VIDEO,
     ".avi": _VIDEO,
     ".mov": _VIDEO,
     ".m4v": _VIDEO,
     ".mkv": _VIDEO,
+    ".wmv": _VIDEO,
+    ".asf": _VIDEO,
+    ".gif": "gif:open_clip",
     ".tif": _TIFF,
     ".tiff": _TIFF,
     ".npy": "array_video:open_npy",
     ".npz": "array_video:open_npz",
     ".dcm": _DICOM,
     ".dicom": _DICOM,
+    ".zip": "zipped_dicom:open_clip",
+    ".mha": _METAIMAGE,
+    ".mhd": _METAIMAGE,
+    ".mat": "matlab_clip:open_clip",
+    ".h5": "telemed_h5:open_clip",
 }
 """File suffix to ``module:function`` within `napari_usstrack.io`."""
+
+CONTENT: dict[str, str] = {
+    ".zip": "zipped_dicom:holds_clip",
+    ".mat": "matlab_clip:holds_clip",
+    ".h5": "telemed_h5:holds_clip",
+}
+"""Suffixes of files that often hold something else, to the function that looks inside."""
 
 SUFFIXES: tuple[str, ...] = tuple(READERS)
 _MAGIC_AT, _MAGIC = 128, b"DICM"
@@ -56,7 +72,7 @@ def open_video(
     Parameters
     ----------
     path : str or path
-        The file.
+        The file, or a folder of pictures.
     spacing_mm : tuple of float, optional
         Millimetres per pixel as (x, y), instead of any other source.
     fps : float, optional
@@ -84,32 +100,45 @@ def open_video(
 
 
 def can_open(path: str | PathLike[str]) -> bool:
-    """Whether a file of this name has a reader; looks inside only without a file suffix."""
+    """Whether there is a reader for this file, or for this folder of at least 2 pictures.
+
+    The name decides where it can. Files without a suffix, and those of `CONTENT`, are
+    looked into.
+    """
     path = Path(path)
-    if path.suffix.lower() in READERS:
-        return not path.is_dir()
+    if path.is_dir():
+        return bool(_function("image_folder:holds_pictures")(path))
+    suffix = path.suffix.lower()
+    if suffix in CONTENT:
+        return path.is_file() and bool(_function(CONTENT[suffix])(path))
+    if suffix in READERS:
+        return True
     named_by_uid = path.suffix[1:].isdigit()
     return (not path.suffix or named_by_uid) and path.is_file() and _is_dicom(path)
 
 
 def _reader(path: Path) -> Callable[[Path], ClipVideo]:
+    if path.is_dir():
+        return _function("image_folder:open_folder")
     _check_file(path)
     entry = READERS.get(path.suffix.lower())
     if entry is None and _is_dicom(path):
         entry = _DICOM
     if entry is None:
         raise UsstrackError(
-            f"{path.name} is of a kind that cannot be read; known are {', '.join(SUFFIXES)} and "
-            "DICOM files without a suffix."
+            f"{path.name} is of a kind that cannot be read; known are {', '.join(SUFFIXES)}, "
+            "DICOM files without a suffix, and folders of pictures."
         )
+    return _function(entry)
+
+
+def _function(entry: str) -> Callable[[Path], Any]:
     module, function = entry.split(":")
-    reader: Callable[[Path], ClipVideo] = getattr(import_module(_PACKAGE + module), function)
-    return reader
+    found: Callable[[Path], Any] = getattr(import_module(_PACKAGE + module), function)
+    return found
 
 
 def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise UsstrackError(f"{path} is a folder; name one clip inside it.")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)

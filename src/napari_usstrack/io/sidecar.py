@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_usstrack.core.video import VideoInfo
+from napari_usstrack.io import matfile
 
 _PARAMS = "_params"
-_HEADER_73 = b"MATLAB 7.3 MAT-file"
-_TOO_NEW = "is a MATLAB 7.3 file, a version that is not read yet"
 _SECONDS = (0.005, 0.1)
 _MILLISECONDS = (5.0, 100.0)
 
@@ -69,11 +66,12 @@ def candidates(clip: Path) -> list[Path]:
     """
     if not clip.name or not clip.parent.is_dir():
         return []
-    same = [clip.with_suffix(".mat")] if clip.with_suffix(".mat").is_file() else []
+    own = clip.with_suffix(".mat")
+    same = [own] if own != clip and own.is_file() else []
     params = [
         path
         for path in clip.parent.glob(f"*{_PARAMS}.mat")
-        if path not in same and _begins(path.stem.removesuffix(_PARAMS), clip.stem)
+        if path not in (clip, *same) and _begins(path.stem.removesuffix(_PARAMS), clip.stem)
     ]
     return same + sorted(params, key=lambda path: (-len(path.stem), path.name))
 
@@ -91,49 +89,32 @@ def read_sidecar(path: Path, frame_count: int, *, exact: bool = True) -> Sidecar
         Whether the file carries the clip's own name. Otherwise a file that
         is unreadable or about something else is passed over in silence.
     """
-    values, problem = _load(path)
-    if values:
-        found = (
-            _from_telemed(values["TVDdata"], frame_count, path.name)
-            if ("TVDdata" in values)
-            else Sidecar()
-        )
-        if found.spacing_mm is None and "Params" in values:
-            found = replace(found, spacing_mm=_pair(values["Params"], "px2mmX", "px2mmY", 1.0))
-        if found.spacing_mm or found.times_s is not None or found.warnings:
-            return found
-        problem = "holds neither a scale nor frame times"
-    told = exact or problem == _TOO_NEW
-    return Sidecar(warnings=(f"{path.name} {problem}; it was ignored.",) if told else ())
-
-
-def _load(path: Path) -> tuple[dict[str, Any], str]:
-    """Variables of interest, or none and the reason."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
+    problem = "holds neither a scale nor frame times"
     try:
-        with path.open("rb") as file:
-            if file.read(len(_HEADER_73)) == _HEADER_73:
-                return {}, _TOO_NEW
-        values = loadmat(
-            path,
-            squeeze_me=True,
-            struct_as_record=False,
-            variable_names=["TVDdata", "Params"],
-        )
-    except (OSError, ValueError, TypeError, KeyError, IndexError, MatReadError, zlib.error):
-        return {}, "cannot be read as a MATLAB file"
-    found = {name: values[name] for name in ("TVDdata", "Params") if name in values}
-    return found, "holds neither a scale nor frame times"
+        values = matfile.load(path, ("TVDdata", "Params"))
+    except matfile.UnreadableError:
+        values, problem = {}, "cannot be read as a MATLAB file"
+    found = Sidecar()
+    if "TVDdata" in values:
+        found = from_telemed(values["TVDdata"], frame_count, path.name)
+    if found.spacing_mm is None and "Params" in values:
+        found = replace(found, spacing_mm=_pair(values["Params"], "px2mmX", "px2mmY", 1.0))
+    if found.spacing_mm or found.times_s is not None or found.warnings:
+        return found
+    return Sidecar(warnings=(f"{path.name} {problem}; it was ignored.",) if exact else ())
 
 
-def _from_telemed(data: Any, frame_count: int, name: str) -> Sidecar:
+def from_telemed(data: Any, frame_count: int, name: str) -> Sidecar:
+    """Scale and times of a ``TVDdata`` struct, given as its fields by name.
+
+    ``cmPerPixX`` and ``cmPerPixY`` are cm per px; ``Time`` is in seconds, or in
+    milliseconds in files that also carry pictures.
+    """
     spacing = _pair(data, "cmPerPixX", "cmPerPixY", 10.0)
     times = _numbers(data, "Time")
     stated = _numbers(data, "Fnum")
     if times.size == frame_count > 1:
-        times_s, warnings = _clean_times(times, hasattr(data, "Im"), name)
+        times_s, warnings = _clean_times(times, "Im" in data, name)
         return Sidecar(spacing, times_s, tuple(warnings))
     count = times.size or (int(stated[0]) if stated.size == 1 else 0)
     if count and count != frame_count:
@@ -174,14 +155,10 @@ def _pair(data: Any, x: str, y: str, factor: float) -> tuple[float, float] | Non
 
 def _numbers(data: Any, field: str) -> NDArray[np.float64]:
     """A numeric field as a flat array; empty where it is absent or of another kind."""
-    if field not in _fields(data):
+    if not isinstance(data, dict) or data.get(field) is None:
         return np.empty(0)
-    value = np.asarray(getattr(data, field))
+    value = np.asarray(data[field])
     return value.astype(np.float64).ravel() if value.dtype.kind in "iuf" else np.empty(0)
-
-
-def _fields(data: Any) -> Iterator[str]:
-    return iter(vars(data)) if hasattr(data, "_fieldnames") else iter(())
 
 
 def _begins(prefix: str, stem: str) -> bool:
