@@ -172,7 +172,7 @@ def open_window(
     import subprocess
     from importlib.util import find_spec
 
-    files = [] if clip is None else [_checked(clip), "--plugin", "napari-usstrack"]
+    files = [] if clip is None else _checked(clip)
     if not any(find_spec(f"{binding}6") for binding in ("PyQt", "PySide")):
         raise UsstrackError(
             "napari needs a Qt binding, which is missing; install one with: pip install "
@@ -211,14 +211,15 @@ def _open(clip: Path, mm_per_px: str | None, fps: float | None) -> Video:
     return open_video(clip, spacing_mm=spacing, fps=fps)
 
 
-def _checked(clip: Path) -> str:
+def _checked(clip: Path) -> list[str]:
     from napari_usstrack.io import project
 
     info = _open(clip, None, None).info
     saved = project.project_path(clip)
     if saved.exists():
         project.load(saved, info)
-    return str(clip)
+    reader = [] if clip.is_dir() else ["--plugin", "napari-usstrack"]
+    return [str(clip), *reader]
 
 
 def _inputs(

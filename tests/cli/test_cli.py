@@ -446,8 +446,19 @@ def test_a_project_of_another_clip_says_so(clip, moving):
 # --- open ------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can lack a display")
+def test_open_without_a_display(usstrack, clip, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "PyQt6" or None)
+    ran = usstrack("open", clip)
+    assert ran.code == 1
+    assert "no display" in ran.err
+
+
 def test_open_starts_napari_with_the_clip(usstrack, clip, monkeypatch):
     started = []
+    monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(subprocess, "call", lambda command: started.append(command) or 7)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "PyQt6" or None)
     assert usstrack("open", clip).code == 7
