@@ -20,6 +20,9 @@ VARIANTS = (
     ("lucas-kanade", {"window": 21, "levels": 4}),
     ("lucas-kanade", {"window": 45, "levels": 4}),
     ("lucas-kanade", {}),
+    ("dense-flow", {}),
+    ("dense-flow", {"preset": "fast"}),
+    ("block-matching", {}),
 )
 
 
@@ -30,7 +33,7 @@ def measure(clip: Path, method: str, options: dict) -> str:
         spacing = float(data["mm_per_px"])
     rows = np.column_stack([np.zeros(truth.shape[1]), truth[0]])
     begun = time.perf_counter()
-    run = uss.track(frames, rows, method=method, **options)
+    run = uss.track(frames, rows, method=method, mm_per_px=spacing, **options)
     seconds = time.perf_counter() - begun
     error = (run.xy - truth)[1:]
     height, width = frames.shape[1:]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
+from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Queries, finish
 from napari_usstrack.core.tracks import Source
 from napari_usstrack.core.video import CallbackVideo, VideoInfo
@@ -58,7 +61,40 @@ def test_no_pairs_read_nothing(frames):
 def test_pairs_are_read_as_they_are_needed():
     video, asked = counting(200)
     next(neighbours(video, range(199)))
-    assert len(asked) <= CHUNK
+    assert len(asked) <= 2 * CHUNK
+
+
+def test_the_next_chunk_is_read_by_another_thread_while_this_one_is_in_use():
+    read, threads = [], []
+    second = threading.Event()
+
+    def frames(span: range):
+        read.append(span)
+        threads.append(threading.current_thread())
+        if len(read) == 2:
+            second.set()
+        return np.zeros((len(span), 1, 1), dtype=np.uint8)
+
+    pairs = neighbours(CallbackVideo(VideoInfo(100, 1, 1), frames), range(99))
+    next(pairs)
+    assert second.wait(5)
+    pairs.close()
+    assert len(read) == 2
+    assert threading.current_thread() not in threads
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_an_error_while_reading_ahead_comes_when_its_frames_are_due():
+    def frames(span: range):
+        if span.start >= CHUNK:
+            raise UsstrackError("frame 16 is damaged")
+        return np.zeros((len(span), 1, 1), dtype=np.uint8)
+
+    pairs = neighbours(CallbackVideo(VideoInfo(100, 1, 1), frames), range(99))
+    before = [next(pairs)[0] for _ in range(CHUNK - 1)]
+    assert before == list(range(CHUNK - 1))
+    with pytest.raises(UsstrackError, match="damaged"):
+        next(pairs)
 
 
 def by_one(calls: list[tuple[int, int, int]]):

@@ -7,10 +7,19 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_usstrack.core.tracker import Queries, finish
 from napari_usstrack.core.video import CallbackVideo, VideoInfo
-from napari_usstrack.flow.lucas_kanade import LucasKanade, confidence
+from napari_usstrack.flow.lucas_kanade import (
+    WORTH_CROPPING_PX,
+    LucasKanade,
+    clear,
+    confidence,
+    levels_for,
+    surroundings,
+)
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.synth.motion import contraction, shift
 from napari_usstrack.synth.speckle import SpeckleClip, speckle_clip
@@ -202,36 +211,154 @@ def test_a_match_with_something_else_is_not_trusted(unrelated):
     assert (cells.confidence[4] < 0.5).all()
 
 
-def test_confidence_falls_with_the_distance_after_there_and_back():
+def opencv_step(here, there, xy, levels, window=21):
     import cv2
 
+    landed, _, residual = cv2.calcOpticalFlowPyrLK(
+        here,
+        there,
+        xy.astype(np.float32).reshape(-1, 1, 2),
+        None,
+        winSize=(window, window),
+        maxLevel=levels - 1,
+        criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01),
+    )
+    return landed.reshape(-1, 2), residual.ravel()
+
+
+def test_confidence_falls_with_the_distance_after_there_and_back():
     here, there = drifting().frames[0], noise((HEIGHT, WIDTH)) // 2 + drifting().frames[1] // 2
     y, x = np.mgrid[30:80:10, 30:120:15]
     start = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64)
-    tracker = LucasKanade(window=21)
-    landing = tracker.step(here, there, start)
+    landing = LucasKanade(window=21).step(here, there, start)
 
-    setting = {
-        "winSize": (21, 21),
-        "maxLevel": 2,
-        "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01),
-    }
-    at = start.astype(np.float32).reshape(-1, 1, 2)
-    landed, _, residual = cv2.calcOpticalFlowPyrLK(here, there, at, None, **setting)
-    back, _, _ = cv2.calcOpticalFlowPyrLK(there, here, landed, None, **setting)
-    gap = np.linalg.norm((back - at).reshape(-1, 2), axis=-1)
+    landed, residual = opencv_step(here, there, start, 3)
+    needed = levels_for(np.abs(landed - start.astype(np.float32)).max(axis=-1), 3)
+    assert len(set(needed)) > 1
+    back = [
+        opencv_step(there, here, xy[None], n)[0][0] for xy, n in zip(landed, needed, strict=True)
+    ]
+    gap = np.linalg.norm(back - start, axis=-1)
     assert np.ptp(gap) > 0.1
-    expected = 1 / (1 + gap**2) / (1 + (residual.ravel() / 40) ** 2)
+    expected = 1 / (1 + gap**2) / (1 + (residual / 40) ** 2)
     found = landing.found
     assert found.sum() > 10
     np.testing.assert_allclose(landing.confidence[found], expected[found], rtol=1e-5)
-    np.testing.assert_array_equal(landing.xy, landed.reshape(-1, 2))
+    np.testing.assert_array_equal(landing.xy, landed)
     strict = LucasKanade(window=21, lost_px=float(np.median(gap))).step(here, there, start)
     np.testing.assert_array_equal(strict.found, found & (gap <= np.median(gap)))
     assert (strict.confidence[~strict.found] == 0).all()
+
+
+def test_without_the_check_only_the_grey_difference_counts():
+    here, there = drifting().frames[:2]
+    landing = LucasKanade(window=21, check=False).step(here, there, POINTS)
+    landed, residual = opencv_step(here, there, POINTS, 3)
+    np.testing.assert_array_equal(landing.xy, landed)
+    np.testing.assert_allclose(landing.confidence, 1 / (1 + (residual / 40) ** 2), rtol=1e-6)
+    assert landing.found.all()
+
+
+@pytest.mark.parametrize(
+    ("motion", "most", "levels"),
+    [(0, 3, 1), (1.5, 3, 1), (1.6, 3, 2), (3.0, 3, 2), (3.1, 3, 3), (99, 3, 3), (99, 1, 1)],
+)
+def test_levels_that_the_way_back_starts_on(motion, most, levels):
+    assert levels_for(np.array([motion]), most).tolist() == [levels]
 
 
 def test_a_step_that_ends_outside_the_frame_is_a_loss():
     clip = speckle_clip(shift(-6.0, 0.0), frames=2, width=90, height=70, margin_px=20.0)
     landing = LucasKanade(window=21).step(*clip.frames, np.array([[2.0, 35.0], [45.0, 35.0]]))
     assert landing.found.tolist() == [False, True]
+
+
+# --- crops -----------------------------------------------------------------------------------
+
+LARGE = (620, 470)
+
+
+@cache
+def large() -> SpeckleClip:
+    width, height = LARGE
+    motion = contraction((width / 2, height / 2), period=8.0, strain=0.03, sway_px=5.0)
+    return speckle_clip(motion, frames=3, width=width, height=height, per_px=0.1, margin_px=20.0)
+
+
+PLACES = {
+    "middle": [[300.3, 220.7], [340.1, 250.2]],
+    "odd": [[301.7, 223.3]],
+    "corner": [[3.2, 4.1], [30.0, 12.5]],
+    "last corner": [[616.0, 466.5], [590.2, 440.9]],
+    "edge": [[310.0, 468.0]],
+}
+
+
+@pytest.mark.parametrize("xy", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize(("window", "levels"), [(45, 3), (21, 4), (31, 1)])
+def test_a_crop_serves_as_well_as_the_frame(xy, window, levels):
+    xy = np.array(xy)
+    assert surroundings(xy.astype(np.float32), window, levels, *LARGE) is not None
+    chosen = {"window": window, "levels": levels}
+    part, whole = (
+        LucasKanade(**chosen, crop=crop).step(*large().frames[:2], xy) for crop in (True, False)
+    )
+    assert np.abs(part.xy - whole.xy).max() < 1e-3
+    np.testing.assert_array_equal(part.found, whole.found)
+    np.testing.assert_allclose(part.confidence, whole.confidence, atol=1e-3)
+
+
+def test_a_crop_is_given_up_where_points_come_near_its_border():
+    y, x = np.mgrid[0:470, 0:620]
+    here, there = (
+        (127 + 60 * np.sin(x0 / 15) + 50 * np.sin(y / 17 + x0 / 40)).astype(np.uint8)
+        for x0 in (x, x - 20)
+    )
+    xy = np.array([[300.0, 220.0]])
+    chosen = {"window": 45, "levels": 3}
+    sizes = []
+
+    class Watched(LucasKanade):
+        def _call(self, here, there, xy, levels):
+            sizes.append(here.shape)
+            return super()._call(here, there, xy, levels)
+
+    part = Watched(**chosen, check=False).step(here, there, xy)
+    assert len(sizes) == 2
+    assert sizes[1] == here.shape
+    np.testing.assert_array_equal(
+        part.xy, LucasKanade(**chosen, crop=False).step(here, there, xy).xy
+    )
+    assert np.abs(part.xy - xy - [20, 0]).max() < 0.2
+
+
+@given(
+    corner=st.tuples(st.floats(0, 900), st.floats(0, 600)),
+    extent=st.tuples(st.floats(0, 300), st.floats(0, 300)),
+    window=st.integers(5, 61),
+    levels=st.integers(1, 5),
+    size=st.tuples(st.integers(300, 1000), st.integers(350, 700)),
+)
+@settings(max_examples=300, deadline=None)
+def test_crops_lie_in_the_frame_on_the_pyramids_grid(corner, extent, window, levels, size):
+    xy = np.array([corner, np.add(corner, extent)], dtype=np.float32)
+    xy = np.minimum(xy, np.array(size, dtype=np.float32) - 1)
+    part = surroundings(xy, window, levels, *size)
+    if part is None:
+        return
+    step = 1 << (levels - 1)
+    assert part.left % step == part.top % step == 0
+    assert min(part.left, part.top) >= 0
+    assert part.left + part.width <= size[0]
+    assert part.top + part.height <= size[1]
+    assert np.prod(size) - np.prod(part.size) >= WORTH_CROPPING_PX
+    for side in part.size:
+        for _ in range(levels - 1):
+            side = (side + 1) // 2
+            assert side > window
+    assert clear(xy, part, window, levels, *size)
+
+
+@pytest.mark.parametrize("size", [(150, 110), (316, 189)])
+def test_small_frames_are_not_cropped(size):
+    assert surroundings(np.array([[60, 60]], dtype=np.float32), 45, 3, *size) is None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.tracker import Progress
+from napari_usstrack.session import Job
 
 pytestmark = pytest.mark.window
 
@@ -85,17 +89,27 @@ def test_fill_goes_through_every_label(window, qtbot, clip_file) -> None:
     assert run.present.all()
 
 
-def test_cancel_answers_at_once_and_changes_nothing(window, qtbot, clip) -> None:
+def endless(closed: list[str]):
+    try:
+        for done in range(100_000):
+            time.sleep(0.01)
+            yield Progress(done, 100_000)
+    finally:
+        closed.append("closed")
+
+
+def test_cancel_answers_at_once_and_changes_nothing(window, qtbot, clip_file) -> None:
     viewer, dock = window
-    viewer.add_image(np.tile(clip.frames, (60, 4, 4)), name="long", contrast_limits=(0, 255))
+    viewer.open(clip_file, plugin="napari-usstrack")
     place(viewer, dock, {"a": (48.0, 40.0)})
-    dock.tracking.track.native.click()
-    qtbot.wait(250)
-    assert dock.bench.session.busy
+    closed: list[str] = []
+    dock.bench.session.start(Job("Endless", "track", lambda: "same", lambda: endless(closed)))
+    qtbot.waitUntil(lambda: "per second" in dock.tracking.status.text(), timeout=5000)
     dock.tracking.stop.native.click()
     assert not dock.bench.session.busy
     assert dock.bench.session.runs == {}
     assert "Cancelled" in dock.tracking.status.text()
+    qtbot.waitUntil(lambda: closed == ["closed"], timeout=1000)
     from qtpy.QtCore import QThreadPool
 
     assert QThreadPool.globalInstance().waitForDone(1000)

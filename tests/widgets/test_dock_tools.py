@@ -148,3 +148,14 @@ def test_two_clips_keep_their_own_work(window, qtbot, clip) -> None:
     dock.clip.image.value = first.image
     assert dock.bench is first
     assert set(first.session.runs) == {"track"}
+
+
+@pytest.mark.parametrize("method", ["lucas-kanade", "dense-flow", "block-matching"])
+def test_every_method_runs_with_the_settings_the_dock_offers(window, qtbot, method) -> None:
+    _, dock = window
+    dock.tracking.method.value = method
+    dock.track()
+    qtbot.waitUntil(lambda: not dock.bench.session.busy, timeout=20_000)
+    (step,) = dock.bench.session.runs["track"].log
+    assert step.method == method
+    assert set(dock.tracking.options) <= set(step.settings)

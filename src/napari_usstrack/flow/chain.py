@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +15,7 @@ from napari_usstrack.core.tracks import Cells, Source, blank_arrays
 from napari_usstrack.core.video import Video
 
 CHUNK = 16
+"""Frames read at once, by a second thread while those before are in use."""
 REGAINED = 0.6
 
 
@@ -51,7 +54,8 @@ def follow(
     All points that live in a frame pair go into one call. A point that is
     lost keeps its last believed position, not visible, confidence 0. For
     `patience` frames it is looked for again from the frame it was last seen
-    in; after that it stays lost.
+    in; after that it stays lost. A second thread reads ahead; it ends when the
+    work ends or is closed.
     """
     out = _Answer(queries, span, source, patience)
     passes = (_forward(queries, span), _backward(queries, span))
@@ -60,11 +64,12 @@ def follow(
     for frames, ends in passes:
         sign = frames.step
         out.turn()
-        for here, there, pair in neighbours(video, frames):
-            alive = (queries.frame * sign <= here * sign) & (here * sign < ends * sign)
-            out.advance(step, here, there, alive, pair)
-            done += 1
-            yield Progress(done, total)
+        with closing(neighbours(video, frames)) as pairs:
+            for here, there, pair in pairs:
+                alive = (queries.frame * sign <= here * sign) & (here * sign < ends * sign)
+                out.advance(step, here, there, alive, pair)
+                done += 1
+                yield Progress(done, total)
     if total == 0:
         yield Progress(0, 0)
     return out.cells()
@@ -90,27 +95,46 @@ def _backward(queries: Queries, span: range) -> tuple[range, NDArray[np.intp]]:
 
 def neighbours(
     video: Video, frames: range
-) -> Iterator[tuple[int, int, tuple[NDArray[np.uint8], NDArray[np.uint8]]]]:
+) -> Generator[tuple[int, int, tuple[NDArray[np.uint8], NDArray[np.uint8]]], None, None]:
     """Each frame of a range with its successor in the range's direction.
 
-    Yields frame index, successor index and both grey frames; reads ahead in
-    chunks so that going backward decodes each stretch of the clip once.
+    Yields frame index, successor index and both grey frames. A thread reads
+    one chunk ahead, each stretch of the clip once, going backward too; it ends
+    with the iterator.
     """
     if not frames:
         return
     sign = frames.step
+    here, held = frames.start, None
+    with ThreadPoolExecutor(1, "usstrack-read") as reader:
+        for chunk in _ahead(reader, video, _chunks(frames)):
+            for picture in chunk[::sign]:
+                if held is not None:
+                    yield here - sign, here, (held, picture)
+                held = picture
+                here += sign
+
+
+def _chunks(frames: range) -> list[range]:
+    """Spans of step 1 that cover a range and its last successor, in its direction."""
+    sign = frames.step
     stop = frames[-1] + sign
-    held: NDArray[np.uint8] | None = None
+    spans = []
     for begin in range(frames.start, stop + sign, sign * CHUNK):
         end = begin + sign * (CHUNK - 1)
         end = min(end, stop) if sign > 0 else max(end, stop)
-        low, high = min(begin, end), max(begin, end)
-        chunk = video.frames(range(low, high + 1))[::sign]
-        for offset, picture in enumerate(chunk):
-            here = begin + sign * offset
-            if held is not None:
-                yield here - sign, here, (held, picture)
-            held = picture
+        spans.append(range(min(begin, end), max(begin, end) + 1))
+    return spans
+
+
+def _ahead(reader: Executor, video: Video, spans: Sequence[range]) -> Iterator[NDArray[np.uint8]]:
+    """Read spans one after the other, always one more than was asked for."""
+    coming = reader.submit(video.frames, spans[0])
+    for following in [*spans[1:], None]:
+        ready = coming.result()
+        if following is not None:
+            coming = reader.submit(video.frames, following)
+        yield ready
 
 
 class _Answer:

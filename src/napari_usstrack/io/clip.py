@@ -101,30 +101,43 @@ class _Whole:
 
 
 class _Recent:
-    """The frames used last, as many as the budget in bytes holds."""
+    """The frames used last, as many as the budget in bytes holds.
+
+    They lie in one array that is taken once: frames that come and go one by
+    one, in several threads, leave holes that the system does not get back.
+    """
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self.used = 0
-        self.frames: OrderedDict[int, Bytes] = OrderedDict()
+        self._slots: Bytes | None = None
+        self._at: OrderedDict[int, int] = OrderedDict()
+
+    @property
+    def used(self) -> int:
+        """Bytes of remembered frames."""
+        return 0 if self._slots is None else len(self._at) * int(self._slots[0].nbytes)
 
     def get(self, index: int) -> Bytes | None:
-        """The frame, if it is there."""
-        frame = self.frames.get(index)
-        if frame is not None:
-            self.frames.move_to_end(index)
+        """Copy of the frame, if it is there."""
+        slot = self._at.get(index)
+        if slot is None or self._slots is None:
+            return None
+        self._at.move_to_end(index)
+        frame: Bytes = self._slots[slot].copy()
+        frame.flags.writeable = False
         return frame
 
     def put(self, index: int, frame: Bytes) -> None:
-        """Remember a frame and forget those unused for longest."""
-        if index in self.frames:
+        """Remember a frame in place of the one unused for longest."""
+        if index in self._at:
             return
-        frame = frame if frame.base is None else frame.copy()
-        frame.flags.writeable = False
-        self.frames[index] = frame
-        self.used += frame.nbytes
-        while self.used > self.budget and len(self.frames) > 1:
-            self.used -= self.frames.popitem(last=False)[1].nbytes
+        if self._slots is None:
+            room = max(self.budget // frame.nbytes, 1)
+            self._slots = np.empty((room, *frame.shape), dtype=np.uint8)
+        full = len(self._at) == len(self._slots)
+        slot = self._at.popitem(last=False)[1] if full else len(self._at)
+        self._slots[slot] = frame
+        self._at[index] = slot
 
     def block(self, span: range) -> Bytes | None:
         """Never: frames lie apart."""

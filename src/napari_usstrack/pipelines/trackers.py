@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Tracker
@@ -13,6 +13,8 @@ from napari_usstrack.core.tracker import Tracker
 DEFAULT = "lucas-kanade"
 _HOMES = {
     "lucas-kanade": ("napari_usstrack.flow.lucas_kanade", "LucasKanade"),
+    "dense-flow": ("napari_usstrack.flow.dense", "DenseFlow"),
+    "block-matching": ("napari_usstrack.flow.block_matching", "BlockMatching"),
 }
 
 
@@ -40,6 +42,13 @@ def make(name: str = DEFAULT, options: Mapping[str, Any] | None = None) -> Track
         raise UsstrackError(f"There is no method '{name}'; choose one of: {', '.join(_HOMES)}.")
     module, attribute = _HOMES[name]
     return _validated(getattr(import_module(module), attribute), name, dict(options or {}))
+
+
+def choices(name: str) -> dict[str, tuple[str, ...]]:
+    """List the values of those settings of a method that take one of a few words."""
+    module, attribute = _HOMES[name]
+    hints = get_type_hints(getattr(import_module(module), attribute))
+    return {key: get_args(hint) for key, hint in hints.items() if get_origin(hint) is Literal}
 
 
 def _validated(cls: type, method: str, options: dict[str, Any]) -> Tracker:

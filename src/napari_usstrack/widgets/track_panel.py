@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, ProgressBar, PushButton, SpinBox
 from psygnal import Signal
@@ -14,6 +14,7 @@ from napari_usstrack.widgets.form import Fold, Form, heading, sentence
 from napari_usstrack.widgets.preferences import Preferences
 from napari_usstrack.widgets.rate import RateMeter
 
+SettingBox: TypeAlias = CheckBox | ComboBox | FloatSpinBox | SpinBox
 PHASES = {"cancelled": "Cancelled; nothing was changed.", "done": "Done"}
 
 
@@ -44,7 +45,7 @@ class TrackPanel(Form):
         self.stop = PushButton(text="Cancel", tooltip="Stop; nothing is changed")
         self.bar = ProgressBar(value=0, max=1000)
         self.status = sentence(lines=2)
-        self.settings: dict[str, SpinBox | FloatSpinBox] = {}
+        self.settings: dict[str, SettingBox] = {}
         self._settings_form = Form()
         self.controls = Form()
         self._lay_out()
@@ -116,16 +117,29 @@ class TrackPanel(Form):
     def _offer_settings(self) -> None:
         self.settings.clear()
         self._settings_form.clear()
+        words = trackers.choices(self.method.value)
         for name, value in self._preferred.options(self.method.value).items():
-            box: SpinBox | FloatSpinBox
-            if isinstance(value, int):
-                box = SpinBox(name=name, value=value, min=0, max=1001)
-            else:
-                box = FloatSpinBox(name=name, value=value, min=0.001, max=1000.0, step=0.01)
+            box = _setting_box(name, value, words.get(name, ()))
             self.settings[name] = box
             self._settings_form.row(_setting_label(name), box)
 
 
+def _setting_box(name: str, value: Any, words: tuple[str, ...]) -> SettingBox:
+    if isinstance(value, bool):
+        return CheckBox(name=name, value=value, text="")
+    if isinstance(value, int):
+        return SpinBox(name=name, value=value, min=0, max=1001)
+    if isinstance(value, float):
+        return FloatSpinBox(name=name, value=value, min=0.0, max=1000.0, step=0.01)
+    return ComboBox(name=name, choices=words, value=value)
+
+
 def _setting_label(name: str) -> str:
-    unit = ", px" if name.endswith("_px") or name == "window" else ""
-    return name.removesuffix("_px").replace("_", " ").capitalize() + unit
+    for ending in ("px", "mm"):
+        if name.endswith(f"_{ending}"):
+            return f"{_words(name.removesuffix(f'_{ending}'))}, {ending}"
+    return f"{_words(name)}, px" if name == "window" else _words(name)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize().replace("ncc", "NCC")
