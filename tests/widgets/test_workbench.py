@@ -366,9 +366,9 @@ def test_an_adopted_layer_with_another_scale_keeps_its_places(clip) -> None:
 def test_preferences_set_sizes_tails_and_author(opened) -> None:
     opened.bench.label().add([[0, 40.0, 48.0]])
     opened.session.track(options={"window": 21})
-    opened.bench.prefer(Preferences(author="A. Reader", tail_frames=7, marker_percent=10.0))
+    opened.bench.prefer(Preferences(author="rater 1", tail_frames=7, marker_percent=10.0))
     (tails,) = opened.layers("run-tracks")
     (points,) = opened.layers("run-points")
     assert tails.tail_length == 7
     np.testing.assert_allclose([*points.size, *opened.bench.labels.size], 9.6, atol=1e-5)
-    assert opened.session.author == "A. Reader"
+    assert opened.session.author == "rater 1"
