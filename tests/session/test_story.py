@@ -410,3 +410,12 @@ def test_calibrating_tells(clip):
         session.calibrate(Calibration(spacing_mm=(0.1, 0.2)))
         assert [calibration.spacing_mm for calibration in told] == [(0.1, 0.2)]
         assert session.unsaved
+
+
+def test_closing_leaves_no_lock_file_behind(clip):
+    with Session.open(clip):
+        assert list(clip.parent.glob("*.lock"))
+        with Session.open(clip) as second:
+            assert second.read_only
+        assert list(clip.parent.glob("*.lock"))
+    assert not list(clip.parent.glob("*.lock"))

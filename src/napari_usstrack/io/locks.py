@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -58,7 +60,10 @@ class ProjectLock:
         return self.owned
 
     def release(self) -> None:
-        """Let others save."""
+        """Let others save; the lock file goes."""
+        if self.owned and os.name == "posix":
+            with suppress(OSError):
+                self.path.unlink()
         self._lock.release(force=True)
 
     def __enter__(self) -> Self:
