@@ -11,7 +11,7 @@ from napari_usstrack.io.array_video import array_video
 from napari_usstrack.io.registry import open_video
 from napari_usstrack.io.sample import embedded_cine
 from napari_usstrack.synth.speckle import sample_clip
-from napari_usstrack.widgets.layers import LayerTuple, clip_layer
+from napari_usstrack.widgets.layers import LayerTuple, calibrated_axes, clip_layer
 
 
 def echo_cine() -> list[LayerTuple]:
@@ -28,4 +28,5 @@ def speckle() -> list[LayerTuple]:
     frames, points = np.indices(paths.shape[:2])
     rows = np.column_stack([points.ravel(), frames.ravel(), paths.reshape(-1, 2)])
     truth = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    return [clip_layer(video, "speckle"), (truth, {"name": "speckle true motion"}, "tracks")]
+    options = {"name": "speckle true motion", **calibrated_axes(video.info)}
+    return [clip_layer(video, "speckle"), (truth, options, "tracks")]

@@ -52,4 +52,7 @@ def test_samples_are_clips_without_a_place_on_disk() -> None:
         video, _, kind = layers[0]
         assert kind == "image"
         assert video.info.path == ""
-    assert speckle()[1][2] == "tracks"
+    (_, clip_options, _), (_, truth_options, kind) = speckle()
+    assert kind == "tracks"
+    for name in ("scale", "units"):
+        assert truth_options[name] == clip_options[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -188,8 +189,10 @@ def stack_clip(
     close : callable, optional
         Called when the clip is closed, or cannot be made.
     """
-    try:
-        return _clip(
+    with ExitStack() as undone:
+        if close is not None:
+            undone.callback(close)
+        clip = _clip(
             _checked(source, name),
             calibration or Calibration(),
             name=name,
@@ -198,10 +201,8 @@ def stack_clip(
             close=close,
             scan=True,
         )
-    except BaseException:
-        if close is not None:
-            close()
-        raise
+        undone.pop_all()
+        return clip
 
 
 def _file_clip(

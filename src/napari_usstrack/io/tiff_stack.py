@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,11 @@ def open_stack(path: Path) -> tuple[Any, Calibration, Callable[[], object]]:
         raise UsstrackError(
             f"{path.name} is damaged or not a TIFF file; export it again."
         ) from error
-    try:
-        source = _source(file, path)
-        return source, _calibration(file), file.close
-    except BaseException:
-        file.close()
-        raise
+    with ExitStack() as undone:
+        undone.callback(file.close)
+        source, calibration = _source(file, path), _calibration(file)
+        undone.pop_all()
+        return source, calibration, file.close
 
 
 def _source(file: tifffile.TiffFile, path: Path) -> Any:

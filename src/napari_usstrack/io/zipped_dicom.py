@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,13 +27,15 @@ def open_clip(path: Path) -> ClipVideo:
     unpacked file as well.
     """
     folder = tempfile.TemporaryDirectory(prefix="usstrack_", ignore_cleanup_errors=True)
-    try:
-        video = dicom.open_clip(_unpacked(path, Path(folder.name)), after=folder.cleanup)
-    except BaseException as error:
-        folder.cleanup()
-        if isinstance(error, UsstrackError) and not str(error).startswith(path.name):
+    with ExitStack() as undone:
+        undone.callback(folder.cleanup)
+        try:
+            video = dicom.open_clip(_unpacked(path, Path(folder.name)), after=folder.cleanup)
+        except UsstrackError as error:
+            if str(error).startswith(path.name):
+                raise
             raise UsstrackError(f"{path.name}: {error}") from error
-        raise
+        undone.pop_all()
     return video.with_info(replace(video.info, name=path.name, path=str(path)))
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 RUN = "track"
 HINT = "Press Add points, then click on the tissue."
+NEXT_HINT = "Place more points, or press Track."
 
 
 class UsstrackDock(QWidget):
@@ -217,6 +218,8 @@ class UsstrackDock(QWidget):
         self.export.enabled = session is not None and bool(session.runs)
         if session is None or not labelled:
             self.tracking.say("" if session is None else session.read_only or HINT)
+        elif self.tracking.status.text() == HINT:
+            self.tracking.say(NEXT_HINT)
         self._expect(self.points.point_name)
 
     def _expect(self, name: str) -> None:

@@ -126,7 +126,7 @@ class TrackPanel(Form):
 
 def _setting_box(name: str, value: Any, words: tuple[str, ...]) -> SettingBox:
     if isinstance(value, bool):
-        return CheckBox(name=name, value=value, text="")
+        return CheckBox(name=name, value=value, text="on")
     if isinstance(value, int):
         return SpinBox(name=name, value=value, min=0, max=1001)
     if isinstance(value, float):
