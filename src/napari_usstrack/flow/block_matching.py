@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,10 +10,10 @@ from annotated_types import Interval
 from numpy.typing import NDArray
 
 from napari_usstrack.core.coords import inside
-from napari_usstrack.core.tracker import Queries, Traits, Work
-from napari_usstrack.core.tracks import Cells, Source
+from napari_usstrack.core.tracker import Traits
+from napari_usstrack.core.tracks import Source
 from napari_usstrack.core.video import Video
-from napari_usstrack.flow.chain import Landing, follow
+from napari_usstrack.flow.chain import Landing, PairTracker, StepFunction
 from napari_usstrack.flow.opencv import opencv
 
 TRAITS = Traits(
@@ -33,7 +32,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class BlockMatching:
+class BlockMatching(PairTracker):
     """Zero-mean normalised cross-correlation, chained from frame to frame.
 
     Parameters
@@ -64,31 +63,22 @@ class BlockMatching:
     forward-backward check is that of Kalal et al. (ICPR 2010).
     """
 
+    TRAITS = TRAITS
+
     window: Annotated[int, Interval(ge=7, le=301)] = 45
     search_px: Annotated[int, Interval(ge=1, le=200)] = 16
     search_mm: Annotated[float, Interval(gt=0, le=50)] = 2.0
     lost_ncc: Annotated[float, Interval(ge=0, lt=1)] = 0.1
     lost_px: Annotated[float, Interval(gt=0)] = 8.0
-    patience: Annotated[int, Interval(ge=0)] = 25
 
-    @property
-    def traits(self) -> Traits:
-        """What the tracker says of itself."""
-        return TRAITS
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The settings in force, plain values."""
-        return asdict(self)
-
-    def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
-        """Follow queries both ways from their frames, inside their limits."""
+    def stepper(self, video: Video) -> StepFunction:
+        """Give the step that searches as far as the clip's scale says."""
         search = self.search(video.info.spacing_mm)
 
         def step(here: Grey, there: Grey, xy: NDArray[np.float64]) -> Landing:
             return self.step(here, there, xy, search)
 
-        return follow(step, video, queries, span, TRAITS.source, self.patience)
+        return step
 
     def search(self, spacing_mm: tuple[float, float] | None) -> Pair:
         """Largest motion that is looked for, (x, y) px.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Interval
 from numpy.typing import NDArray
 
-from napari_usstrack.core.tracker import Progress, Queries, Work
+from napari_usstrack.core.tracker import Progress, Queries, Traits, Work
 from napari_usstrack.core.tracks import Cells, Source, blank_arrays
 from napari_usstrack.core.video import Video
 
@@ -39,6 +42,44 @@ class Landing:
 
 
 StepFunction = Callable[[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]], Landing]
+
+
+@dataclass(frozen=True)
+class PairTracker(ABC):
+    """What all engines that step from frame to frame share.
+
+    A subclass is a frozen dataclass of its settings, sets `TRAITS`, and gives
+    its step function.
+
+    Parameters
+    ----------
+    patience : int
+        Frames for which a lost point is looked for again from the frame it was
+        last seen in.
+    """
+
+    TRAITS: ClassVar[Traits]
+
+    patience: Annotated[int, Interval(ge=0)] = 25
+
+    @property
+    def traits(self) -> Traits:
+        """What the tracker says of itself."""
+        return self.TRAITS
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings in force, plain values."""
+        return asdict(self)
+
+    @abstractmethod
+    def stepper(self, video: Video) -> StepFunction:
+        """Give the function that moves points from a frame of `video` to the next."""
+
+    def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
+        """Follow queries both ways from their frames, inside their limits."""
+        source = self.TRAITS.source
+        return follow(self.stepper(video), video, queries, span, source, self.patience)
 
 
 def follow(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
 
 from napari_usstrack.core.coords import inside
-from napari_usstrack.core.tracker import Queries, Traits, Work
-from napari_usstrack.core.tracks import Cells, Source
+from napari_usstrack.core.tracker import Traits
+from napari_usstrack.core.tracks import Source
 from napari_usstrack.core.video import Video
-from napari_usstrack.flow.chain import Landing, follow
+from napari_usstrack.flow.chain import Landing, PairTracker, StepFunction
 from napari_usstrack.flow.opencv import opencv
 
 TRAITS = Traits(
@@ -31,7 +30,7 @@ Grey = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class DenseFlow:
+class DenseFlow(PairTracker):
     """Flow of the whole frame, sampled at the points and chained from frame to frame.
 
     Parameters
@@ -53,23 +52,14 @@ class DenseFlow:
     The forward-backward check is that of Kalal et al. (ICPR 2010).
     """
 
+    TRAITS = TRAITS
+
     preset: Literal["fast", "medium", "ultrafast"] = "medium"
     lost_px: Annotated[float, Interval(gt=0)] = 8.0
-    patience: Annotated[int, Interval(ge=0)] = 25
 
-    @property
-    def traits(self) -> Traits:
-        """What the tracker says of itself."""
-        return TRAITS
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The settings in force, plain values."""
-        return asdict(self)
-
-    def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
-        """Follow queries both ways from their frames, inside their limits."""
-        return follow(self.step, video, queries, span, TRAITS.source, self.patience)
+    def stepper(self, _video: Video) -> StepFunction:
+        """Give `step`, the same for every clip."""
+        return self.step
 
     def step(self, here: Grey, there: Grey, xy: NDArray[np.float64]) -> Landing:
         """Move points from one frame to the next and check them by the reverse flow.

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
 
 from napari_usstrack.core.coords import Crop, inside
-from napari_usstrack.core.tracker import Queries, Traits, Work
-from napari_usstrack.core.tracks import Cells, Source
+from napari_usstrack.core.tracker import Traits
+from napari_usstrack.core.tracks import Source
 from napari_usstrack.core.video import Video
-from napari_usstrack.flow.chain import Landing, follow
+from napari_usstrack.flow.chain import Landing, PairTracker, StepFunction
 from napari_usstrack.flow.opencv import opencv
 
 TRAITS = Traits(
@@ -40,7 +39,7 @@ Flow = tuple[Points, NDArray[np.bool_], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class LucasKanade:
+class LucasKanade(PairTracker):
     """Sparse pyramidal optical flow, chained from frame to frame.
 
     Parameters
@@ -75,28 +74,19 @@ class LucasKanade:
     which the motion is small, which finds the same errors in less time.
     """
 
+    TRAITS = TRAITS
+
     window: Annotated[int, Interval(ge=5, le=301)] = 45
     levels: Annotated[int, Interval(ge=1, le=8)] = 3
     iterations: Annotated[int, Interval(ge=1, le=1000)] = 30
     epsilon_px: Annotated[float, Interval(gt=0, le=1)] = 0.01
     lost_px: Annotated[float, Interval(gt=0)] = 8.0
-    patience: Annotated[int, Interval(ge=0)] = 25
     check: bool = True
     crop: bool = True
 
-    @property
-    def traits(self) -> Traits:
-        """What the tracker says of itself."""
-        return TRAITS
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The settings in force, plain values."""
-        return asdict(self)
-
-    def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
-        """Follow queries both ways from their frames, inside their limits."""
-        return follow(self.step, video, queries, span, TRAITS.source, self.patience)
+    def stepper(self, _video: Video) -> StepFunction:
+        """Give `step`, the same for every clip."""
+        return self.step
 
     def step(self, here: Grey, there: Grey, xy: NDArray[np.float64]) -> Landing:
         """Move points from one frame to the next and check them by moving back.
