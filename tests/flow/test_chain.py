@@ -100,7 +100,7 @@ def test_an_error_while_reading_ahead_comes_when_its_frames_are_due():
 def by_one(calls: list[tuple[int, int, int]]):
     """A step that moves every point one px right per frame forward."""
 
-    def step(here, there, xy):
+    def step(here, there, xy, _motion):
         calls.append((here.item(), there.item(), len(xy)))
         way = int(there.item()) - int(here.item())
         sure = np.full(len(xy), 0.5)
@@ -143,10 +143,28 @@ def test_rows_count_from_the_start_of_the_span():
     assert (min(asked), max(asked)) == (10, 19)
 
 
+def test_a_step_is_told_how_each_point_last_moved():
+    video, _ = counting(8)
+    told = []
+
+    def step(here, there, xy, motion):
+        told.append((here.item(), there.item(), motion[:, 0].tolist()))
+        return losing_at(3)(here, there, xy, motion)
+
+    finish(follow(step, video, queries([1]), range(6), Source.FLOW, patience=2))
+    assert [(h, t, [str(v) for v in m]) for h, t, m in told] == [
+        (1, 2, ["nan"]),
+        (2, 3, ["1.0"]),
+        (2, 4, ["nan"]),
+        (4, 5, ["nan"]),
+        (1, 0, ["nan"]),
+    ]
+
+
 def losing_at(frame: int):
     """A step that loses every point on the way into `frame`."""
 
-    def step(here, there, xy):
+    def step(here, there, xy, _motion):
         found = np.full(len(xy), there.item() != frame)
         return Landing(xy + 1.0, np.ones(len(xy)), found)
 
@@ -157,9 +175,9 @@ def test_a_lost_point_is_looked_for_from_the_frame_it_was_last_seen_in():
     video, _ = counting(8)
     pairs = []
 
-    def step(here, there, xy):
+    def step(here, there, xy, motion):
         pairs.append((here.item(), there.item()))
-        return losing_at(4)(here, there, xy)
+        return losing_at(4)(here, there, xy, motion)
 
     cells = finish(follow(step, video, queries([0]), range(8), Source.FLOW, patience=3))
     assert cells.visible[:, 0].tolist() == [True] * 4 + [False] + [True] * 3
@@ -171,9 +189,9 @@ def test_a_lost_point_is_looked_for_from_the_frame_it_was_last_seen_in():
 def test_a_lost_point_is_taken_back_only_when_the_method_is_sure(sure, regained):
     video, _ = counting(8)
 
-    def step(here, there, xy):
+    def step(here, there, xy, motion):
         again = abs(int(there.item()) - int(here.item())) > 1
-        landing = losing_at(4)(here, there, xy)
+        landing = losing_at(4)(here, there, xy, motion)
         return Landing(landing.xy, np.full(len(xy), sure if again else 1.0), landing.found)
 
     cells = finish(follow(step, video, queries([0]), range(8), Source.FLOW, patience=3))

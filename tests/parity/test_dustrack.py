@@ -25,7 +25,7 @@ SETTINGS = {
     "epsilon_px": 0.03,
     "lost_px": 1e9,
     "patience": 0,
-    "crop": False,
+    "predict": False,
 }
 CASES = [
     (name, kind, count) for name in clips.SCENES for kind in ("grey", "colour") for count in (1, 4)

@@ -68,7 +68,7 @@ def test_equals_plain_opencv_and_the_formula():
     points = {
         name: {first: tuple(start[i]), last: tuple(end[i])} for i, name in enumerate(["a", "b"])
     }
-    settings = {"window": 45, "levels": 3, "iterations": 10, "epsilon_px": 0.03}
+    settings = {"window": 45, "levels": 3, "iterations": 10, "epsilon_px": 0.03, "predict": False}
     tracker = trackers.make("lucas-kanade", settings)
     run_ = finish(fill(video, labels(points, info), tracker))
     assert run_.visible[first : last + 1].all()
@@ -122,7 +122,9 @@ def test_real_flow_of_staggered_points_equals_each_alone():
     together = finish(fill(video, labels(points, info), tracker, extend=True))
     for name in points:
         alone = finish(fill(video, labels({name: points[name]}, info), tracker, extend=True))
-        assert together.select([name]).equals(alone)
+        beside = together.select([name])
+        np.testing.assert_array_equal(beside.source, alone.source)
+        np.testing.assert_allclose(beside.xy, alone.xy, atol=1e-3)
 
 
 def test_one_call_of_the_method_for_all_stretches():

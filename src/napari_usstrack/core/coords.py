@@ -175,5 +175,6 @@ class Chain:
 
 def inside(xy: ArrayLike, width: int, height: int) -> NDArray[np.bool_]:
     """Which positions lie on a pixel of a width x height frame; NaN does not."""
-    x, y = np.moveaxis(np.asarray(xy, dtype=np.float64), -1, 0)
+    at = np.asarray(xy)
+    x, y = at[..., 0], at[..., 1]
     return (x >= -0.5) & (y >= -0.5) & (x <= width - 0.5) & (y <= height - 0.5)

@@ -74,11 +74,7 @@ class BlockMatching(PairTracker):
     def stepper(self, video: Video) -> StepFunction:
         """Give the step that searches as far as the clip's scale says."""
         search = self.search(video.info.spacing_mm)
-
-        def step(here: Grey, there: Grey, xy: NDArray[np.float64]) -> Landing:
-            return self.step(here, there, xy, search)
-
-        return step
+        return lambda here, there, xy, _motion: self.step(here, there, xy, search)
 
     def search(self, spacing_mm: tuple[float, float] | None) -> Pair:
         """Largest motion that is looked for, (x, y) px.

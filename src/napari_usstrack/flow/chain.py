@@ -41,7 +41,9 @@ class Landing:
     found: NDArray[np.bool_]
 
 
-StepFunction = Callable[[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]], Landing]
+Grey = NDArray[np.uint8]
+StepFunction = Callable[[Grey, Grey, NDArray[np.float64], NDArray[np.float64]], Landing]
+"""Frame, next frame, positions in the first, and how far each point last moved (NaN: unknown)."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _backward(queries: Queries, span: range) -> tuple[range, NDArray[np.intp]]:
 
 def neighbours(
     video: Video, frames: range
-) -> Generator[tuple[int, int, tuple[NDArray[np.uint8], NDArray[np.uint8]]], None, None]:
+) -> Generator[tuple[int, int, tuple[Grey, Grey]], None, None]:
     """Each frame of a range with its successor in the range's direction.
 
     Yields frame index, successor index and both grey frames. A thread reads
@@ -168,7 +170,7 @@ def _chunks(frames: range) -> list[range]:
     return spans
 
 
-def _ahead(reader: Executor, video: Video, spans: Sequence[range]) -> Iterator[NDArray[np.uint8]]:
+def _ahead(reader: Executor, video: Video, spans: Sequence[range]) -> Iterator[Grey]:
     """Read spans one after the other, always one more than was asked for."""
     coming = reader.submit(video.frames, spans[0])
     for following in [*spans[1:], None]:
@@ -196,8 +198,10 @@ class _Answer:
 
     def turn(self) -> None:
         """Start a pass in the other direction."""
-        self._seen = np.zeros(self._asked.shape[1], dtype=np.intp)
-        self._pictures: dict[int, NDArray[np.uint8]] = {}
+        points = self._asked.shape[1]
+        self._seen = np.zeros(points, dtype=np.intp)
+        self._motion = np.full((points, 2), np.nan)
+        self._pictures: dict[int, Grey] = {}
 
     def advance(
         self,
@@ -205,7 +209,7 @@ class _Answer:
         here: int,
         there: int,
         alive: NDArray[np.bool_],
-        pair: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+        pair: tuple[Grey, Grey],
     ) -> None:
         """Carry all living points from frame `here` to frame `there`."""
         row, to = here - self._span.start, there - self._span.start
@@ -216,7 +220,10 @@ class _Answer:
         moving = np.flatnonzero(alive & a["visible"][row])
         self._seen[moving] = here
         if moving.size:
-            self._land(moving, to, step(*pair, a["xy"][row, moving]))
+            start = a["xy"][row, moving]
+            landing = step(*pair, start, self._motion[moving])
+            self._land(moving, to, landing)
+            self._motion[moving] = np.where(landing.found[:, None], landing.xy - start, np.nan)
         if self._patience:
             self._look_again(step, here, to, np.flatnonzero(alive & ~a["visible"][row]), pair[1])
             if not a["visible"][to, moving].all():
@@ -228,7 +235,7 @@ class _Answer:
         here: int,
         to: int,
         lost: NDArray[np.intp],
-        picture: NDArray[np.uint8],
+        picture: Grey,
     ) -> None:
         for seen in list(self._pictures):
             group = lost[self._seen[lost] == seen]
@@ -236,7 +243,8 @@ class _Answer:
                 del self._pictures[seen]
                 continue
             start = self._arrays["xy"][to, group]
-            landing = step(self._pictures[seen], picture, start)
+            unknown = np.full_like(start, np.nan)
+            landing = step(self._pictures[seen], picture, start, unknown)
             sure = landing.found & (landing.confidence >= REGAINED)
             self._land(group, to, Landing(landing.xy, landing.confidence, sure))
 

@@ -59,7 +59,7 @@ class DenseFlow(PairTracker):
 
     def stepper(self, _video: Video) -> StepFunction:
         """Give `step`, the same for every clip."""
-        return self.step
+        return lambda here, there, xy, _motion: self.step(here, there, xy)
 
     def step(self, here: Grey, there: Grey, xy: NDArray[np.float64]) -> Landing:
         """Move points from one frame to the next and check them by the reverse flow.

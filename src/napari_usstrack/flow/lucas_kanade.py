@@ -9,12 +9,13 @@ import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
 
-from napari_usstrack.core.coords import Crop, inside
+from napari_usstrack.core.coords import inside
 from napari_usstrack.core.tracker import Traits
 from napari_usstrack.core.tracks import Source
 from napari_usstrack.core.video import Video
 from napari_usstrack.flow.chain import Landing, PairTracker, StepFunction
 from napari_usstrack.flow.opencv import opencv
+from napari_usstrack.flow.tiles import sheet_of
 
 TRAITS = Traits(
     name="lucas-kanade",
@@ -23,19 +24,34 @@ TRAITS = Traits(
     bound_px=0.15,
     summary="Pyramidal optical flow from frame to frame; no training, drifts slowly.",
 )
-SEARCH_PX = 16
-"""Room in a crop for points to move; those that go further are sought in the whole frame."""
-WORTH_CROPPING_PX = 60_000
-"""What a crop must leave out of the frame; less is not worth it."""
 NEAR_PX = 1.5
-"""Motion that the way back finds without the help of a coarser level."""
-BLUR_PX = 4
-"""Pixels at a crop's border, on its coarsest level, that halving spoils."""
+"""Motion, or departure from the expected one, that is found without coarser levels."""
+MARGIN_PX = 4
+"""Room around the window in a tile."""
+BACK_EPSILON_PX = 0.03
+"""How exact the way back is, on the finest level."""
+SURE_GAP_PX = 0.5
+"""A point that misses its start by more, there and back, is looked for on all levels."""
+SURE_RESIDUAL = 20.0
+"""So is one whose windows differ by more grey levels."""
 
 Grey = NDArray[np.uint8]
 Points = NDArray[np.float32]
-Flow = tuple[Points, NDArray[np.bool_], NDArray[np.float32]]
-"""Where points landed, which were found, mean grey difference of the windows."""
+
+
+@dataclass(eq=False)
+class _Flow:
+    """Where points landed, which were found, grey difference, and how far the way back missed."""
+
+    xy: Points
+    found: NDArray[np.bool_]
+    residual: NDArray[np.float32]
+    gap: NDArray[np.float32]
+
+    def put(self, points: NDArray[np.intp], other: _Flow) -> None:
+        """Replace the flow of some points."""
+        for name in ("xy", "found", "residual", "gap"):
+            getattr(self, name)[points] = getattr(other, name)
 
 
 @dataclass(frozen=True)
@@ -61,10 +77,10 @@ class LucasKanade(PairTracker):
     check : bool
         Track each step back again; without it only a point that leaves the
         frame is lost, and confidence knows the grey difference alone.
-    crop : bool
-        Look only at the surroundings of the points where that is faster. One
-        step then differs by less than 1e-3 px, by rounding; without it results
-        equal plain OpenCV's to the last bit.
+    predict : bool
+        Look for a point first where its last motion leads, on the finest level
+        alone, and on all levels where that does not convince. Without it
+        results equal plain OpenCV's to the last bit.
 
     Notes
     -----
@@ -82,13 +98,19 @@ class LucasKanade(PairTracker):
     epsilon_px: Annotated[float, Interval(gt=0, le=1)] = 0.01
     lost_px: Annotated[float, Interval(gt=0)] = 8.0
     check: bool = True
-    crop: bool = True
+    predict: bool = True
 
     def stepper(self, _video: Video) -> StepFunction:
         """Give `step`, the same for every clip."""
         return self.step
 
-    def step(self, here: Grey, there: Grey, xy: NDArray[np.float64]) -> Landing:
+    def step(
+        self,
+        here: Grey,
+        there: Grey,
+        xy: NDArray[np.float64],
+        motion: NDArray[np.float64] | None = None,
+    ) -> Landing:
         """Move points from one frame to the next and check them by moving back.
 
         Parameters
@@ -97,57 +119,99 @@ class LucasKanade(PairTracker):
             Grey frames.
         xy : float64 ndarray, shape (points, 2)
             Positions in `here`, px.
+        motion : float64 ndarray, shape (points, 2), optional
+            How far each point is expected to move, px; NaN where nobody knows.
         """
-        height, width = here.shape
         start = xy.astype(np.float32)
-        landed, found, residual = self._flow(here, there, start, self.levels)
-        gap = np.zeros(len(xy))
-        if self.check:
-            returned, found_back = self._back(there, here, landed, start)
-            gap = np.hypot(*(returned - start).T).astype(np.float64)
-            found &= found_back & (gap <= self.lost_px)
-        found &= inside(landed, width, height)
+        flow = self._search(here, there, start, motion)
+        found = flow.found & (flow.gap <= self.lost_px) & inside(flow.xy, *here.shape[::-1])
         return Landing(
-            xy=landed.astype(np.float64),
-            confidence=np.where(found, confidence(gap, residual), 0.0),
+            xy=flow.xy.astype(np.float64),
+            confidence=np.where(found, confidence(flow.gap, flow.residual), 0.0),
             found=found,
         )
 
-    def _back(
-        self, here: Grey, there: Grey, xy: Points, origin: Points
-    ) -> tuple[Points, NDArray[np.bool_]]:
-        """Flow from where points landed, each with the levels that its motion needs."""
-        landed, found = xy.copy(), np.zeros(len(xy), dtype=bool)
-        needed = levels_for(np.abs(xy - origin).max(axis=-1), self.levels)
+    def _search(
+        self, here: Grey, there: Grey, xy: Points, motion: NDArray[np.float64] | None
+    ) -> _Flow:
+        if motion is None or not self.predict:
+            return self._far(here, there, xy)
+        expected = np.isfinite(motion[:, 0])
+        if not expected.any():
+            return self._far(here, there, xy)
+        shift = np.where(expected[:, None], motion, 0.0).astype(np.float32)
+        flow = self._near(here, there, xy, shift)
+        away = np.abs(flow.xy - xy - shift).max(axis=-1)
+        sure = expected & flow.found & (away <= NEAR_PX)
+        sure &= (flow.gap <= SURE_GAP_PX) & (flow.residual <= SURE_RESIDUAL)
+        if not sure.all():
+            doubtful = np.flatnonzero(~sure)
+            flow.put(doubtful, self._far(here, there, xy[doubtful]))
+        return flow
+
+    def _near(self, here: Grey, there: Grey, xy: Points, shift: Points) -> _Flow:
+        """Search the finest level around where points are expected."""
+        pictures, offsets = self._views(here, there, xy, xy + shift)
+        start, expected = xy + offsets[0], xy + shift + offsets[1]
+        landed, found, residual = self._call(*pictures, start, 1, expected)
+        flow = _Flow(landed - offsets[1], found, residual, np.zeros_like(residual))
+        if self.check:
+            origin = flow.xy - shift + offsets[0]
+            back, found, _ = self._call(*pictures[::-1], landed, 1, origin, BACK_EPSILON_PX)
+            flow.found &= found
+            flow.gap = np.hypot(*(back - start).T)
+        return flow
+
+    def _views(
+        self, here: Grey, there: Grey, start: Points, expected: Points
+    ) -> tuple[tuple[Grey, Grey], tuple[Points, Points]]:
+        """Pictures of the windows alone, if smaller than the frames, and what to add to positions."""
+        side = self.window + 2 * MARGIN_PX + 1
+        sheet = sheet_of(side, len(start))
+        first, second = (np.floor(xy).astype(np.intp) - side // 2 for xy in (start, expected))
+        if sheet.area > here.size or not (sheet.fits(first, here) and sheet.fits(second, here)):
+            return (here, there), (np.zeros_like(start), np.zeros_like(start))
+        offsets = (sheet.corners - cut for cut in (first, second))
+        one, other = (offset.astype(np.float32) for offset in offsets)
+        return (sheet.cut(here, first), sheet.cut(there, second)), (one, other)
+
+    def _far(self, here: Grey, there: Grey, xy: Points) -> _Flow:
+        """Search all levels, from where points are."""
+        flow = _Flow(*self._call(here, there, xy, self.levels), np.zeros(len(xy), np.float32))
+        if not self.check:
+            return flow
+        needed = levels_for(np.abs(flow.xy - xy).max(axis=-1), self.levels)
         for levels in np.unique(needed).tolist():
             group = np.flatnonzero(needed == levels)
-            landed[group], found[group], _ = self._flow(here, there, xy[group], levels)
-        return landed, found
+            back, found, _ = self._call(there, here, flow.xy[group], levels)
+            flow.found[group] &= found
+            flow.gap[group] = np.hypot(*(back - xy[group]).T)
+        return flow
 
-    def _flow(self, here: Grey, there: Grey, xy: Points, levels: int) -> Flow:
-        size = here.shape[::-1]
-        part = surroundings(xy, self.window, levels, *size) if self.crop else None
-        if part is None:
-            return self._call(here, there, xy, levels)
-        corner = np.array([part.left, part.top], dtype=np.float32)
-        first, second = (np.ascontiguousarray(part.picture(frame)) for frame in (here, there))
-        landed, found, residual = self._call(first, second, xy - corner, levels)
-        landed += corner
-        if clear(landed, part, self.window, levels, *size):
-            return landed, found, residual
-        return self._call(here, there, xy, levels)
-
-    def _call(self, here: Grey, there: Grey, xy: Points, levels: int) -> Flow:
+    def _call(
+        self,
+        here: Grey,
+        there: Grey,
+        xy: Points,
+        levels: int,
+        guess: Points | None = None,
+        back_epsilon_px: float = 0.0,
+    ) -> tuple[Points, NDArray[np.bool_], NDArray[np.float32]]:
+        """Call OpenCV; on the way back less exactly, and without the grey difference."""
         cv2 = opencv()
-        stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.iterations, self.epsilon_px)
+        epsilon_px = max(self.epsilon_px, back_epsilon_px)
+        stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.iterations, epsilon_px)
+        flags = 0 if guess is None else cv2.OPTFLOW_USE_INITIAL_FLOW
+        flags |= cv2.OPTFLOW_LK_GET_MIN_EIGENVALS if back_epsilon_px else 0
         landed, status, residual = cv2.calcOpticalFlowPyrLK(
             here,
             there,
             xy.reshape(-1, 1, 2),
-            None,
+            None if guess is None else guess.reshape(-1, 1, 2),
             winSize=(self.window, self.window),
             maxLevel=levels - 1,
             criteria=stop,
+            flags=flags,
         )
         return landed.reshape(-1, 2), status.ravel().astype(bool), residual.ravel()
 
@@ -164,58 +228,6 @@ def levels_for(motion_px: NDArray[np.floating], most: int) -> NDArray[np.intp]:
     """
     bars = NEAR_PX * 2.0 ** np.arange(most - 1)
     return np.searchsorted(bars, motion_px) + 1
-
-
-def surroundings(xy: Points, window: int, levels: int, width: int, height: int) -> Crop | None:
-    """Part of a frame that serves the points as well as the whole; None where that is much of it.
-
-    Its corner is a multiple of the coarsest level's px, so that both have the
-    same pyramid, and it has as many levels as the frame.
-
-    Parameters
-    ----------
-    xy : ndarray, shape (points, 2)
-        Positions, px.
-    window : int
-        Side of the matched square, px.
-    levels : int
-        Pyramid levels.
-    width, height : int
-        Size of the frame, px.
-    """
-    if width * height < WORTH_CROPPING_PX:
-        return None
-    step = 1 << (levels - 1)
-    room = (window // 2 + BLUR_PX) * step + SEARCH_PX
-    least = (window + 2) * step
-    (x_low, y_low), (x_high, y_high) = xy.min(axis=0).tolist(), xy.max(axis=0).tolist()
-    left, right = _stretch(x_low, x_high, room, least, step, width)
-    top, bottom = _stretch(y_low, y_high, room, least, step, height)
-    part = Crop(left, top, right - left, bottom - top)
-    spared = width * height - part.width * part.height
-    return part if spared >= WORTH_CROPPING_PX and min(part.size) >= least else None
-
-
-def _stretch(
-    low: float, high: float, room: int, least: int, step: int, size: int
-) -> tuple[int, int]:
-    """First and last + 1 px of a crop on one axis."""
-    first = min(max(int(low) - room, 0), max(size - least, 0))
-    first -= first % step
-    return first, min(max(int(high) + room + 2, first + least), size)
-
-
-def clear(xy: Points, part: Crop, window: int, levels: int, width: int, height: int) -> bool:
-    """Whether all windows stay inside a crop, or reach where it ends with the frame."""
-    room = (window // 2 + BLUR_PX) << (levels - 1)
-    (x_low, y_low), (x_high, y_high) = xy.min(axis=0), xy.max(axis=0)
-    right, bottom = part.left + part.width, part.top + part.height
-    return bool(
-        (part.left == 0 or x_low - room >= part.left)
-        and (part.top == 0 or y_low - room >= part.top)
-        and (right == width or x_high + room + 1 <= right)
-        and (bottom == height or y_high + room + 1 <= bottom)
-    )
 
 
 def confidence(gap_px: NDArray[np.floating], residual: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -1,0 +1,85 @@
+"""Small pieces cut around points, laid side by side as one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import ceil, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+Corners = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """How squares of one size lie side by side.
+
+    Attributes
+    ----------
+    side : int
+        Height and width of a square, px.
+    count : int
+        Number of squares.
+    """
+
+    side: int
+    count: int
+
+    @property
+    def columns(self) -> int:
+        """Squares in a row; the sheet is about square itself."""
+        return ceil(sqrt(self.count))
+
+    @property
+    def rows(self) -> int:
+        """Rows of squares; the last may be incomplete."""
+        return ceil(self.count / self.columns)
+
+    @property
+    def area(self) -> int:
+        """Pixels of the sheet."""
+        return self.side**2 * self.columns * self.rows
+
+    @cached_property
+    def corners(self) -> Corners:
+        """Top left corner (x, y) of each square on the sheet, px."""
+        row, column = np.divmod(np.arange(self.count), self.columns)
+        return np.column_stack([column, row]) * self.side
+
+    def fits(self, corners: Corners, frame: Grey) -> bool:
+        """Whether all squares lie inside a frame."""
+        height, width = frame.shape
+        right, bottom = corners.max(axis=0) + self.side
+        return bool(corners.min() >= 0 and right <= width and bottom <= height)
+
+    def cut(self, frame: Grey, corners: Corners) -> Grey:
+        """Cut the squares out of a frame and lay them out.
+
+        Parameters
+        ----------
+        frame : uint8 ndarray, shape (height, width)
+            The picture to cut from.
+        corners : int ndarray, shape (count, 2)
+            Where squares lie in it, top left (x, y) px, all inside.
+        """
+        frame = np.ascontiguousarray(frame)
+        width = frame.shape[1]
+        starts = np.zeros(self.rows * self.columns, dtype=np.intp)
+        starts[: self.count] = corners[:, 1] * width + corners[:, 0]
+        lines = starts.reshape(self.rows, 1, self.columns)
+        lines = lines + np.arange(self.side)[:, None] * width
+        # one item per line of a square: numpy then copies lines, not pixels
+        every_line = np.ndarray(
+            frame.size - self.side + 1, dtype=f"V{self.side}", buffer=frame.data, strides=1
+        )
+        sheet = every_line[lines].view(np.uint8)
+        return sheet.reshape(self.rows * self.side, self.columns * self.side)
+
+
+@cache
+def sheet_of(side: int, count: int) -> Sheet:
+    """The sheet for `count` squares of a side, made once."""
+    return Sheet(side, count)
