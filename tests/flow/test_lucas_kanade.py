@@ -286,9 +286,9 @@ class Watched(LucasKanade):
 
     calls: ClassVar[list[tuple[int, tuple[int, ...]]]] = []
 
-    def _call(self, here, there, xy, levels, *more):
-        self.calls.append((levels, here.shape))
-        return super()._call(here, there, xy, levels, *more)
+    def _call(self, views, xy, levels, *more, **options):
+        self.calls.append((levels, views.here.shape))
+        return super()._call(views, xy, levels, *more, **options)
 
 
 def watched(**chosen):

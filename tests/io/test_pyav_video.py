@@ -79,7 +79,7 @@ def test_forward_stepping_decodes_one_frame(tmp_path, monkeypatch) -> None:
     video = open_clip(path)
     decoded: list[int] = []
     plain = pyav_video.grey
-    monkeypatch.setattr(pyav_video, "grey", lambda f: (decoded.append(1), plain(f))[1])
+    monkeypatch.setattr(pyav_video, "grey", lambda f, *out: (decoded.append(1), plain(f, *out))[1])
     for number in range(20):
         before = len(decoded)
         video[number]
@@ -96,7 +96,7 @@ def test_a_jump_leaves_out_what_nobody_asked_for(tmp_path, monkeypatch, kind: st
     video = open_clip(path)
     decoded: list[int] = []
     plain = pyav_video.grey
-    monkeypatch.setattr(pyav_video, "grey", lambda f: (decoded.append(1), plain(f))[1])
+    monkeypatch.setattr(pyav_video, "grey", lambda f, *out: (decoded.append(1), plain(f, *out))[1])
     np.testing.assert_array_equal(video[50], wanted[50])
     assert len(decoded) <= pyav_video._NEAR + 1
     for number in range(49, -1, -1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
@@ -15,7 +15,7 @@ from napari_usstrack.core.tracks import Source
 from napari_usstrack.core.video import Video
 from napari_usstrack.flow.chain import Landing, PairTracker, StepFunction
 from napari_usstrack.flow.opencv import opencv
-from napari_usstrack.flow.tiles import sheet_of
+from napari_usstrack.flow.tiles import Views
 
 TRAITS = Traits(
     name="lucas-kanade",
@@ -26,10 +26,14 @@ TRAITS = Traits(
 )
 NEAR_PX = 1.5
 """Motion, or departure from the expected one, that is found without coarser levels."""
-MARGIN_PX = 4
-"""Room around the window in a tile."""
-BACK_EPSILON_PX = 0.03
-"""How exact the way back is, on the finest level."""
+CLOSE_PX = 3
+"""Room for a point to leave the place where it is expected, in a picture cut around it."""
+SEARCH_PX = 16
+"""The same where all levels are searched; a point that goes further is sought in the frame."""
+BLUR_PX = 4
+"""Pixels at such a picture's border, on its coarsest level, that halving spoils."""
+ROUGH_PX = 0.03
+"""How exact the way back of a short step is."""
 SURE_GAP_PX = 0.5
 """A point that misses its start by more, there and back, is looked for on all levels."""
 SURE_RESIDUAL = 20.0
@@ -48,10 +52,19 @@ class _Flow:
     residual: NDArray[np.float32]
     gap: NDArray[np.float32]
 
+    def copy(self) -> _Flow:
+        """A flow of its own with the same values."""
+        return _Flow(*(getattr(self, part.name).copy() for part in fields(self)))
+
     def put(self, points: NDArray[np.intp], other: _Flow) -> None:
         """Replace the flow of some points."""
-        for name in ("xy", "found", "residual", "gap"):
-            getattr(self, name)[points] = getattr(other, name)
+        for part in fields(self):
+            getattr(self, part.name)[points] = getattr(other, part.name)
+
+    def check(self, back: _Flow, start: Points) -> None:
+        """Note by how much the way back misses the start."""
+        self.found &= back.found
+        self.gap = np.hypot(*(back.xy - start).T)
 
 
 @dataclass(frozen=True)
@@ -134,10 +147,9 @@ class LucasKanade(PairTracker):
     def _search(
         self, here: Grey, there: Grey, xy: Points, motion: NDArray[np.float64] | None
     ) -> _Flow:
-        if motion is None or not self.predict:
-            return self._far(here, there, xy)
-        expected = np.isfinite(motion[:, 0])
-        if not expected.any():
+        if not self.predict:
+            return self._all_levels(Views.whole(here, there, xy), xy)
+        if motion is None or not (expected := np.isfinite(motion[:, 0])).any():
             return self._far(here, there, xy)
         shift = np.where(expected[:, None], motion, 0.0).astype(np.float32)
         flow = self._near(here, there, xy, shift)
@@ -151,69 +163,73 @@ class LucasKanade(PairTracker):
 
     def _near(self, here: Grey, there: Grey, xy: Points, shift: Points) -> _Flow:
         """Search the finest level around where points are expected."""
-        pictures, offsets = self._views(here, there, xy, xy + shift)
-        start, expected = xy + offsets[0], xy + shift + offsets[1]
-        landed, found, residual = self._call(*pictures, start, 1, expected)
-        flow = _Flow(landed - offsets[1], found, residual, np.zeros_like(residual))
+        expected = xy + shift
+        room = self.window // 2 + CLOSE_PX + 1
+        views = Views.around(xy, expected, here, there, room)
+        flow = self._call(views, xy, 1, expected)
         if self.check:
-            origin = flow.xy - shift + offsets[0]
-            back, found, _ = self._call(*pictures[::-1], landed, 1, origin, BACK_EPSILON_PX)
-            flow.found &= found
-            flow.gap = np.hypot(*(back - start).T)
+            flow.check(self._call(views.reversed, flow.xy, 1, flow.xy - shift, rough=True), xy)
         return flow
 
-    def _views(
-        self, here: Grey, there: Grey, start: Points, expected: Points
-    ) -> tuple[tuple[Grey, Grey], tuple[Points, Points]]:
-        """Pictures of the windows alone, if smaller than the frames, and what to add to positions."""
-        side = self.window + 2 * MARGIN_PX + 1
-        sheet = sheet_of(side, len(start))
-        first, second = (np.floor(xy).astype(np.intp) - side // 2 for xy in (start, expected))
-        if sheet.area > here.size or not (sheet.fits(first, here) and sheet.fits(second, here)):
-            return (here, there), (np.zeros_like(start), np.zeros_like(start))
-        offsets = (sheet.corners - cut for cut in (first, second))
-        one, other = (offset.astype(np.float32) for offset in offsets)
-        return (sheet.cut(here, first), sheet.cut(there, second)), (one, other)
-
     def _far(self, here: Grey, there: Grey, xy: Points) -> _Flow:
-        """Search all levels, from where points are."""
-        flow = _Flow(*self._call(here, there, xy, self.levels), np.zeros(len(xy), np.float32))
-        if not self.check:
-            return flow
-        needed = levels_for(np.abs(flow.xy - xy).max(axis=-1), self.levels)
-        for levels in np.unique(needed).tolist():
-            group = np.flatnonzero(needed == levels)
-            back, found, _ = self._call(there, here, flow.xy[group], levels)
-            flow.found[group] &= found
-            flow.gap[group] = np.hypot(*(back - xy[group]).T)
+        """Search all levels, around where points were if they are few."""
+        coarsest = 1 << (self.levels - 1)
+        room = (self.window // 2 + BLUR_PX) * coarsest + SEARCH_PX
+        views = Views.around(xy, xy, here, there, room, coarsest)
+        flow = self._all_levels(views, xy)
+        if views.here is not here:
+            beyond = np.flatnonzero(np.abs(flow.xy - xy).max(axis=-1) > SEARCH_PX)
+            if beyond.size:
+                again = Views.whole(here, there, xy[beyond])
+                flow.put(beyond, self._all_levels(again, xy[beyond]))
+        return flow
+
+    def _all_levels(self, views: Views, xy: Points) -> _Flow:
+        flow = self._call(views, xy, self.levels)
+        if self.check:
+            back = flow.copy()
+            needed = levels_for(np.abs(flow.xy - xy).max(axis=-1), self.levels)
+            for levels in np.unique(needed).tolist():
+                group = np.flatnonzero(needed == levels)
+                one_way = views.of(group).reversed
+                back.put(group, self._call(one_way, flow.xy[group], levels))
+            flow.check(back, xy)
         return flow
 
     def _call(
         self,
-        here: Grey,
-        there: Grey,
+        views: Views,
         xy: Points,
         levels: int,
         guess: Points | None = None,
-        back_epsilon_px: float = 0.0,
-    ) -> tuple[Points, NDArray[np.bool_], NDArray[np.float32]]:
-        """Call OpenCV; on the way back less exactly, and without the grey difference."""
+        *,
+        rough: bool = False,
+    ) -> _Flow:
+        """Call OpenCV; a rough answer is less exact and lacks the grey difference."""
         cv2 = opencv()
-        epsilon_px = max(self.epsilon_px, back_epsilon_px)
-        stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.iterations, epsilon_px)
-        flags = 0 if guess is None else cv2.OPTFLOW_USE_INITIAL_FLOW
-        flags |= cv2.OPTFLOW_LK_GET_MIN_EIGENVALS if back_epsilon_px else 0
+        epsilon_px = max(self.epsilon_px, ROUGH_PX) if rough else self.epsilon_px
+        flags = cv2.OPTFLOW_LK_GET_MIN_EIGENVALS if rough else 0
+        start = None
+        if guess is not None:
+            start = (guess + views.to_there).reshape(-1, 1, 2)
+            flags |= cv2.OPTFLOW_USE_INITIAL_FLOW
         landed, status, residual = cv2.calcOpticalFlowPyrLK(
-            here,
-            there,
-            xy.reshape(-1, 1, 2),
-            None if guess is None else guess.reshape(-1, 1, 2),
+            views.here,
+            views.there,
+            (xy + views.to_here).reshape(-1, 1, 2),
+            start,
             winSize=(self.window, self.window),
             maxLevel=levels - 1,
-            criteria=stop,
+            criteria=(
+                cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT,
+                self.iterations,
+                epsilon_px,
+            ),
             flags=flags,
         )
-        return landed.reshape(-1, 2), status.ravel().astype(bool), residual.ravel()
+        found = status.ravel().astype(bool)
+        landed = landed.reshape(-1, 2) - views.to_there
+        return _Flow(landed, found, residual.ravel(), np.zeros(len(xy), np.float32))
 
 
 def levels_for(motion_px: NDArray[np.floating], most: int) -> NDArray[np.intp]:

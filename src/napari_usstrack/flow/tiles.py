@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Grey = NDArray[np.uint8]
 Corners = NDArray[np.intp]
+Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,75 @@ class Sheet:
 
 
 @cache
-def sheet_of(side: int, count: int) -> Sheet:
+def _sheet(side: int, count: int) -> Sheet:
     """The sheet for `count` squares of a side, made once."""
     return Sheet(side, count)
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Two pictures that show the same points of two frames.
+
+    Attributes
+    ----------
+    here, there : uint8 ndarray, shape (rows, columns)
+        The frames themselves, or squares cut out of them.
+    to_here, to_there : float32 ndarray, shape (points, 2)
+        What to add to the position of each point in the frame to find it in
+        the picture, px.
+    """
+
+    here: Grey
+    there: Grey
+    to_here: Points
+    to_there: Points
+
+    @classmethod
+    def whole(cls, here: Grey, there: Grey, xy: Points) -> Views:
+        """The frames as they are."""
+        nothing = np.zeros_like(xy)
+        return cls(here, there, nothing, nothing)
+
+    @classmethod
+    def around(
+        cls, start: Points, end: Points, here: Grey, there: Grey, room: int, grid: int = 1
+    ) -> Views:
+        """Squares around points where that is less than the frames, else the frames.
+
+        Parameters
+        ----------
+        start, end : float32 ndarray, shape (points, 2)
+            Positions in `here` and in `there`, px.
+        here, there : uint8 ndarray, shape (height, width)
+            The frames.
+        room : int
+            Pixels around a point that its square shows at least.
+        grid : int
+            Squares begin at multiples of it, so that pictures halved a few
+            times have the same pixels as the frames.
+        """
+        side = 2 * room + 2 * grid
+        side += -side % grid
+        sheet = _sheet(side, len(start))
+        if sheet.area > here.size:
+            return cls.whole(here, there, start)
+        first, second = (np.floor(xy).astype(np.intp) - room for xy in (start, end))
+        if grid > 1:
+            first, second = first - first % grid, second - second % grid
+        if not (sheet.fits(first, here) and sheet.fits(second, here)):
+            return cls.whole(here, there, start)
+        return cls(
+            sheet.cut(here, first),
+            sheet.cut(there, second),
+            (sheet.corners - first).astype(np.float32),
+            (sheet.corners - second).astype(np.float32),
+        )
+
+    @property
+    def reversed(self) -> Views:
+        """The same, from `there` to `here`."""
+        return Views(self.there, self.here, self.to_there, self.to_here)
+
+    def of(self, points: NDArray[np.intp]) -> Views:
+        """For some of the points."""
+        return Views(self.here, self.there, self.to_here[points], self.to_there[points])

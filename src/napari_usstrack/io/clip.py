@@ -43,8 +43,9 @@ class Reader(Protocol):
 
     `read_grey` yields (index, frame) for at least the frames of a span, in
     any order, and may add those it had to decode on the way; frames are
-    uint8 ``[height, width]`` that nobody else writes to. `read_colour` does
-    so with RGB ``[height, width, 3]``, or is None for a grey source.
+    uint8 ``[height, width]``, each valid until the next is asked for.
+    `read_colour` does so with RGB ``[height, width, 3]``, or is None for a
+    grey source.
     """
 
     count: int
@@ -84,10 +85,6 @@ class _Whole:
         """Bytes of remembered frames."""
         return int(self.known.sum()) * int(self.array[0].nbytes)
 
-    def get(self, index: int) -> Bytes | None:
-        """The frame, if it is there."""
-        return self.view[index] if self.known[index] else None
-
     def put(self, index: int, frame: Bytes) -> None:
         """Remember a frame."""
         if not self.known[index]:
@@ -117,15 +114,14 @@ class _Recent:
         """Bytes of remembered frames."""
         return 0 if self._slots is None else len(self._at) * int(self._slots[0].nbytes)
 
-    def get(self, index: int) -> Bytes | None:
-        """Copy of the frame, if it is there."""
+    def copy_to(self, out: Bytes, index: int) -> bool:
+        """Copy a frame, if it is there."""
         slot = self._at.get(index)
         if slot is None or self._slots is None:
-            return None
+            return False
         self._at.move_to_end(index)
-        frame: Bytes = self._slots[slot].copy()
-        frame.flags.writeable = False
-        return frame
+        out[...] = self._slots[slot]
+        return True
 
     def put(self, index: int, frame: Bytes) -> None:
         """Remember a frame in place of the one unused for longest."""
@@ -199,16 +195,24 @@ class _Frames:
         self, span: range, store: _Whole | _Recent, read: Callable[[range], Numbered]
     ) -> Bytes:
         with self.turn():
-            got = {i: frame for i in span if (frame := store.get(i)) is not None}
-            missing = [i for i in span if i not in got]
-            for run in _runs(missing):
-                for index, frame in read(run):
-                    store.put(index, frame)
-                    if index in run:
-                        got[index] = frame
             if isinstance(store, _Whole):
+                for run in _runs([i for i in span if not store.known[i]]):
+                    for index, frame in read(run):
+                        store.put(index, frame)
                 return store.view[span.start : span.stop]
-        return got[span.start][None] if len(span) == 1 else np.stack([got[i] for i in span])
+            return self._collect(span, store, read)
+
+    def _collect(self, span: range, store: _Recent, read: Callable[[range], Numbered]) -> Bytes:
+        """Frames of a span side by side, those remembered and those read now."""
+        colour = (3,) if store is self.colour else ()
+        out = np.empty((len(span), self.reader.height, self.reader.width, *colour), dtype=np.uint8)
+        missing = [i for i in span if not store.copy_to(out[i - span.start], i)]
+        for run in _runs(missing):
+            for index, frame in read(run):
+                store.put(index, frame)
+                if index in run:
+                    out[index - span.start] = frame
+        return out
 
 
 class ClipVideo:

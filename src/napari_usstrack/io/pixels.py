@@ -20,11 +20,11 @@ def grey_of(rgb: Bytes) -> Bytes:
     return np.asarray(cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY)).reshape(rgb.shape[:-1])
 
 
-def looked_up(values: Bytes, table: Bytes) -> Bytes:
-    """Each byte replaced by its entry in a table of 256 bytes."""
+def looked_up(values: Bytes, table: Bytes, out: Bytes | None = None) -> Bytes:
+    """Each byte replaced by its entry in a table of 256 bytes, in a new array or in `out`."""
     with preserved(*OPENCV_SETS):
         import cv2
-    return np.asarray(cv2.LUT(values, table))
+    return np.asarray(cv2.LUT(values, table, out))
 
 
 def to_bytes(values: NDArray, limits: tuple[float, float]) -> Bytes:

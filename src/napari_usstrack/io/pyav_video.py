@@ -12,6 +12,7 @@ from typing import Literal
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -75,7 +76,7 @@ def open_clip(path: Path) -> ClipVideo:
             stream = container.streams.video[0]
             seekable = container.format.name != "gif"
             rate, base = stream.average_rate or stream.guessed_rate, stream.time_base
-        index = _index(path)
+            index = _index(path, container)
         if index.count == 1:
             raise still_image(path.name)
         reader = PyavReader(path, index if seekable else replace(index, keys=()))
@@ -118,11 +119,12 @@ def _unreadable(path: Path) -> UsstrackError:
     )
 
 
-def _index(path: Path) -> FrameIndex:
+def _index(path: Path, container: InputContainer) -> FrameIndex:
     """Index by demuxing packets, or by decoding once where packets do not tell."""
-    stamps, keys, declared, telling = _packets(path, {})
+    stamps, keys, declared, telling = _packets(path, container)
     if declared > len(stamps):
-        whole = _packets(path, {"ignore_editlist": "1"})
+        with av.open(str(path), options={"ignore_editlist": "1"}) as unedited:
+            whole = _packets(path, unedited)
         if declared > len(whole[0]):
             raise UsstrackError(
                 f"{path.name} is cut short, {len(stamps)} of {declared} frames are there; copy or "
@@ -133,27 +135,26 @@ def _index(path: Path) -> FrameIndex:
     return _index_by_decoding(path, keys)
 
 
-def _packets(path: Path, options: dict[str, str]) -> tuple[list[int], list[int], int, bool]:
+def _packets(path: Path, container: InputContainer) -> tuple[list[int], list[int], int, bool]:
     """Stamps, key stamps, declared count of mov/mp4, and whether stamps tell frames apart."""
     shown: list[int | None] = []
     keys: list[int | None] = []
     tiny = False
-    with av.open(str(path), options=options) as container:
-        stream = container.streams.video[0]
-        declared = stream.frames if "mov" in container.format.name else 0
-        for packet in container.demux(stream):
-            if packet.size == 0:
-                continue
-            if packet.is_corrupt:
-                raise UsstrackError(
-                    f"{path.name} is cut short or damaged at frame {len(shown)}; copy or export "
-                    "it again."
-                )
-            if packet.is_keyframe:
-                keys.append(packet.pts)
-            if not packet.is_discard:
-                shown.append(packet.pts)
-                tiny |= packet.size < _TINY
+    stream = container.streams.video[0]
+    declared = stream.frames if "mov" in container.format.name else 0
+    for packet in container.demux(stream):
+        if packet.size == 0:
+            continue
+        if packet.is_corrupt:
+            raise UsstrackError(
+                f"{path.name} is cut short or damaged at frame {len(shown)}; copy or export "
+                "it again."
+            )
+        if packet.is_keyframe:
+            keys.append(packet.pts)
+        if not packet.is_discard:
+            shown.append(packet.pts)
+            tiny |= packet.size < _TINY
     stamps = [pts for pts in shown if pts is not None]
     telling = not tiny and len(set(stamps)) == len(shown)
     if len(stamps) < len(shown):
@@ -237,6 +238,16 @@ class _Decoder:
             if number >= needed:
                 yield number, frame
 
+    def first(self) -> VideoFrame:
+        """The first frame of the file, which is the next one still."""
+        first = next(self.frames, None)
+        if first is None or first[0] > 0:
+            raise UsstrackError(
+                f"{self.path.name} is damaged, frame 0 cannot be decoded; copy or export it again."
+            )
+        self.frames = _again(first, self.frames)
+        return first[1]
+
     def close(self) -> None:
         """Let go of the file."""
         self.frames.close()
@@ -288,9 +299,8 @@ class PyavReader:
         self.count = index.count
         self._decoders = [_Decoder(path, index)]
         self._complete_from = 0
-        _, first = next(self._decoders[0].read(range(1), 0))
+        first = self._decoders[0].first()
         self.width, self.height = first.width, first.height
-        self._decoders[0].go_to(0)
         self._grey = first.format.name in _GREY
 
     @property
@@ -300,7 +310,8 @@ class PyavReader:
 
     def read_grey(self, span: range) -> Iterator[tuple[int, Bytes]]:
         """Grey frames of a span and those decoded on the way."""
-        return ((number, grey(frame)) for number, frame in self._read(span))
+        out = np.empty((self.height, self.width), dtype=np.uint8)
+        return ((number, grey(frame, out)) for number, frame in self._read(span))
 
     def _colour(self, span: range) -> Iterator[tuple[int, Bytes]]:
         return ((number, rgb(frame)) for number, frame in self._read(span))
@@ -354,19 +365,19 @@ class PyavReader:
         return chosen
 
 
-def grey(frame: VideoFrame) -> Bytes:
-    """BT.601 grey, 0 to 255, of a decoded frame.
+def grey(frame: VideoFrame, out: Bytes | None = None) -> Bytes:
+    """BT.601 grey, 0 to 255, of a decoded frame; it may lie in the frame itself or in `out`.
 
     The luma of a BT.601 picture, expanded to full range, is that grey; other
     matrices and RGB sources are converted to RGB first.
     """
     name = frame.format.name
     if name in _GREY:
-        return _first_plane(frame).copy()
+        return _first_plane(frame)
     if name in _LUMA_FIRST and frame.colorspace in _BT601:
         luma = _first_plane(frame)
         full = frame.color_range == _FULL_RANGE or name.startswith("yuvj")
-        return luma.copy() if full else looked_up(luma, _EXPAND)
+        return luma if full else looked_up(luma, _EXPAND, out)
     return grey_of(rgb(frame))
 
 
