@@ -110,7 +110,6 @@ class TrackPanel(Form):
         progress = state.progress or Progress(0, 0)
         if progress.total == 0:
             self._meter = RateMeter()
-        self._preferred = Preferences()
         self.bar.value = 1000 * progress.done // max(progress.total, 1)
         self.say(self._meter.line(progress))
 
