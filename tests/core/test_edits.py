@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_usstrack.core import edits
-from napari_usstrack.core.edits import Edit, History, RunChange
+from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import EditConflictError, UsstrackError
+from napari_usstrack.core.history import History, RunChange
 from napari_usstrack.core.tracks import Cells, PointInfo, Source, Tracks, named_points
 from napari_usstrack.core.video import VideoInfo
 

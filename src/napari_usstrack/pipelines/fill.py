@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Progress, Queries, Tracker, Work
@@ -68,18 +69,13 @@ def fill(
         for name in CELL_ARRAYS:
             arrays[name][:, kept] = getattr(onto, name)[:, [onto.column(n) for n in shared]]
     tails = open_ends(annotations) if extend else ()
-    batches = [*_batches(spans), *([tails] if tails else [])]
-    total = sum(2 * len(_hull(batch)) for batch in batches)
-    done = 0
-    for batch in batches:
-        span = _hull(batch)
-        work = tracker.track(video, _batch_queries(annotations, batch), span)
-        found = yield from part(work, done, 2 * len(span), total)
-        done += 2 * len(span)
-        _place(arrays, annotations, batch, found, span)
+    found = yield from fill_cells(video, annotations, [*spans, *tails], tracker)
+    for stretch, cells in found:
+        column = annotations.column(stretch.point)
+        for name in CELL_ARRAYS:
+            arrays[name][stretch.first : stretch.last + 1, column] = getattr(cells, name)[:, 0]
     _drop_stale(arrays, annotations, tails)
     _pin(arrays, annotations)
-    yield Progress(total, total)
     step = step_of("fill", tracker, ticket, range(annotations.shape[0]))
     return run_of(annotations, arrays, step)
 
@@ -99,6 +95,36 @@ def fill_ticket(
     else:
         read = [part for stretch in spans for part in _said_in(annotations, stretch)]
     return ticket_of(annotations, tracker, "fill", *read, extend, former)
+
+
+def fill_cells(
+    video: Video, annotations: Tracks, spans: Sequence[Stretch], tracker: Tracker
+) -> Work[list[tuple[Stretch, Cells]]]:
+    """Cells of each stretch, ``[frames, 1]``, its ends included.
+
+    A stretch with an anchor at both ends is filled by forward and backward
+    passes blended, one with a single anchor by running free from there.
+    """
+    between = [span for span in spans if _anchors(annotations, span).all()]
+    batches = list(_batches(between))
+    tails = [span for span in spans if not _anchors(annotations, span).all()]
+    batches += [tuple(tails)] if tails else []
+    total = sum(2 * len(_hull(batch)) for batch in batches)
+    done = 0
+    answers: list[tuple[Stretch, Cells]] = []
+    for batch in batches:
+        span = _hull(batch)
+        work = tracker.track(video, _batch_queries(annotations, batch), span)
+        found = yield from part(work, done, 2 * len(span), total)
+        done += 2 * len(span)
+        answers += _answers(annotations, batch, found, span)
+    yield Progress(total, total)
+    return answers
+
+
+def _anchors(annotations: Tracks, stretch: Stretch) -> NDArray[np.bool_]:
+    column = annotations.column(stretch.point)
+    return annotations.by_hand[[stretch.first, stretch.last], column]
 
 
 def _said_in(annotations: Tracks, stretch: Stretch) -> list[object]:
@@ -136,24 +162,18 @@ def _batch_queries(annotations: Tracks, batch: Sequence[Stretch]) -> Queries:
     return queries_from(rows)
 
 
-def _place(
-    arrays: dict[str, Any],
-    annotations: Tracks,
-    batch: Sequence[Stretch],
-    found: Cells,
-    span: range,
-) -> None:
+def _answers(
+    annotations: Tracks, batch: Sequence[Stretch], found: Cells, span: range
+) -> Iterator[tuple[Stretch, Cells]]:
     at = 0
     for stretch in batch:
-        column = annotations.column(stretch.point)
         rows = np.arange(stretch.first, stretch.last + 1)
-        anchored = annotations.by_hand[[stretch.first, stretch.last], column]
+        anchored = _anchors(annotations, stretch)
         cells = found.block(rows - span.start, [at])
         if anchored.all():
             cells = blend(cells, found.block(rows - span.start, [at + 1]))
         at += int(anchored.sum())
-        for name in CELL_ARRAYS:
-            arrays[name][rows, column] = getattr(cells, name)[:, 0]
+        yield stretch, cells
 
 
 def _drop_stale(arrays: dict[str, Any], annotations: Tracks, tails: Sequence[Stretch]) -> None:

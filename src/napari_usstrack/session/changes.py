@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from napari_usstrack.core import edits
 from napari_usstrack.core.coords import inside
-from napari_usstrack.core.edits import Change, Edit, RunChange, Together
+from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.history import Change, RunChange, Together
 from napari_usstrack.core.tracks import PALETTE, PointInfo, Source, Tracks, named_points
 from napari_usstrack.core.video import VideoInfo
 

@@ -16,8 +16,9 @@ from psygnal import Signal
 
 from napari_usstrack.core import edits
 from napari_usstrack.core.calibration import Calibration
-from napari_usstrack.core.edits import Change, Edit, History, RunChange, Together
+from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.history import Change, EventChange, History, RunChange, Together
 from napari_usstrack.core.tracks import Source, Tracks
 from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.io import project as project_files
@@ -51,7 +52,7 @@ class Session:
     -----
     Signals: ``edited(Edit)``, ``run_changed(str)``, ``frame_changed(int)``,
     ``selection_changed(tuple)``, ``job_changed(JobState)``,
-    ``history_changed()``, ``calibrated(Calibration)``.
+    ``history_changed()``, ``calibrated(Calibration)``, ``event_changed(str)``.
     """
 
     edited = Signal(Edit)
@@ -61,6 +62,7 @@ class Session:
     job_changed = Signal(JobState)
     history_changed = Signal()
     calibrated = Signal(Calibration)
+    event_changed = Signal(str)
 
     def __init__(
         self,
@@ -170,6 +172,15 @@ class Session:
     def view(self, values: Mapping[str, Any]) -> None:
         extra = {**self._project.extra, "view": dict(values)}
         self._project = replace(self._project, extra=extra)
+
+    @property
+    def events(self) -> Mapping[str, Any]:
+        """What is noted about the clip as a whole, plain values by key."""
+        return dict(self._project.extra.get("events", {}))
+
+    def note(self, name: str, key: str, value: Any) -> None:
+        """Note a plain value about the clip as a whole, or forget it with None; undoable."""
+        self.do(EventChange(name, key, self.events.get(key), value))
 
     @property
     def unsaved(self) -> bool:
@@ -387,11 +398,21 @@ class Session:
             self._annotations = change.apply(self._annotations)
             self.edited.emit(change)
             return
+        if isinstance(change, EventChange):
+            self._note(change.key, change.after)
+            return
         if change.after is None:
             self._runs.pop(change.run, None)
         else:
             self._runs[change.run] = self._dated(change.after)
         self.run_changed.emit(change.run)
+
+    def _note(self, key: str, value: Any) -> None:
+        events = {**self.events, key: value}
+        if value is None:
+            del events[key]
+        self._project = replace(self._project, extra={**self._project.extra, "events": events})
+        self.event_changed.emit(key)
 
     def _replay(
         self, change: Change | None, name: str | None, take_back: Callable[[], object]
