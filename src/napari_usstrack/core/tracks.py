@@ -337,4 +337,5 @@ class Tracks(Cells):
             above[self.source != Source.MISSING] = getattr(self, name)[
                 self.source != Source.MISSING
             ]
-        return Tracks(**out, points=points, video=self.video, log=(*other.log, *self.log))
+        log = (*other.log, *self.log)
+        return trusted(Tracks, **out, points=points, video=self.video, log=log)

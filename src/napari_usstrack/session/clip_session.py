@@ -27,11 +27,13 @@ from napari_usstrack.io.locks import ProjectLock
 from napari_usstrack.io.project import Project
 from napari_usstrack.io.registry import open_video
 from napari_usstrack.pipelines import trackers
-from napari_usstrack.pipelines.fill import fill, fill_ticket
-from napari_usstrack.pipelines.queries import Direction, Stretch, frame_span
-from napari_usstrack.pipelines.track import track, track_ticket
-from napari_usstrack.session import changes
+from napari_usstrack.pipelines.queries import Direction, Stretch
+from napari_usstrack.session import changes, running
+from napari_usstrack.session.curation import Curation
 from napari_usstrack.session.jobs import Job, JobDesk, JobState, Runner, run_in_place
+
+PROPOSALS = "proposals"
+"""Name under which proposals are saved among the runs."""
 
 
 class Session:
@@ -85,7 +87,11 @@ class Session:
         self._owned: ClipVideo | None = None
         self._saved = self._state()
         self._lock: ProjectLock | None = None
-        self._desk = JobDesk(runner, self.job_changed.emit, self.set_run)
+        self._desk = JobDesk(runner, self.job_changed.emit, self._deliver)
+        proposals = self._runs.pop(PROPOSALS, None)
+        self.curation = Curation(self, runner)
+        if proposals is not None:
+            self.curation.restore(proposals)
 
     @classmethod
     def open(
@@ -187,6 +193,10 @@ class Session:
         """Whether anything changed since the last save."""
         return self._saved != self._state()
 
+    def run_or_none(self, name: str) -> Tracks | None:
+        """The named run, if there is one."""
+        return self._runs.get(name)
+
     def shown(self, run: str) -> Tracks:
         """Labels over the named run."""
         return self._annotations.over(self._runs[run])
@@ -196,6 +206,7 @@ class Session:
         self._apply(change)
         self.history.did(change)
         self.history_changed.emit()
+        self.curation.refresh()
 
     def undo(self) -> str | None:
         """Take the last change back; returns its name."""
@@ -249,6 +260,11 @@ class Session:
         verb = "remove" if run is None else "replace" if name in self._runs else "add"
         self.do(RunChange(f"{verb} run {name}", name, self._runs.get(name), run))
 
+    def _deliver(self, name: str, run: Tracks) -> None:
+        """Take over the result of a job and show it under the labels."""
+        self.curation.base = name
+        self.set_run(name, run)
+
     def calibrate(self, calibration: Calibration) -> None:
         """Put another scale and other times under labels and runs."""
         info = self.video.info.calibrated(calibration)
@@ -281,22 +297,7 @@ class Session:
     ) -> None:
         """Start following every labelled point from its first label."""
         tracker = trackers.make(method, options)
-        span = frame_span(self.video.info, start, stop)
-        self.start(
-            Job(
-                f"Track, {method}",
-                run,
-                lambda: track_ticket(self._annotations, tracker, span, direction),
-                lambda: track(
-                    self.video,
-                    self._annotations,
-                    tracker,
-                    start=start,
-                    stop=stop,
-                    direction=direction,
-                ),
-            )
-        )
+        self.start(running.tracking(self, run, tracker, start, stop, direction))
 
     def fill(
         self,
@@ -309,23 +310,7 @@ class Session:
     ) -> None:
         """Start filling between anchors; with `spans`, only those of a former run."""
         tracker = trackers.make(method, options)
-        onto = self._runs.get(run) if spans is not None else None
-        self.start(
-            Job(
-                f"Fill, {method}",
-                run,
-                lambda: fill_ticket(
-                    self._annotations,
-                    tracker,
-                    spans,
-                    extend=extend,
-                    onto=self._runs.get(run) if spans is not None else None,
-                ),
-                lambda: fill(
-                    self.video, self._annotations, tracker, spans, extend=extend, onto=onto
-                ),
-            )
-        )
+        self.start(running.filling(self, run, tracker, spans, extend))
 
     def claim(self, path: Path) -> None:
         """Take the project's lock; without it the session is read-only."""
@@ -354,12 +339,17 @@ class Session:
         project = replace(
             self._project,
             annotations=self._annotations,
-            runs=dict(self._runs),
+            runs=self._runs_to_save(),
             last_edit=self._project.last_edit + len(self.history),
         )
         project_files.save(project, target)
         self._saved = self._state()
         return target
+
+    def _runs_to_save(self) -> dict[str, Tracks]:
+        proposals = self.curation.proposals
+        extra = {PROPOSALS: proposals} if proposals.present.any() else {}
+        return {**self._runs, **extra}
 
     def _move_to(self, target: Path) -> None:
         """Save there from now on, if nobody else does."""
@@ -376,6 +366,7 @@ class Session:
     def close(self) -> None:
         """Cancel jobs and give the project's lock back."""
         self.cancel()
+        self.curation.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -395,12 +386,15 @@ class Session:
                 self._apply(part)
             return
         if isinstance(change, Edit):
+            before, under = self.curation.shown, self.curation.under
             self._annotations = change.apply(self._annotations)
+            self.curation.heard(change, before, under)
             self.edited.emit(change)
             return
         if isinstance(change, EventChange):
             self._note(change.key, change.after)
             return
+        self.curation.run_changed(change.run, change.before, change.after)
         if change.after is None:
             self._runs.pop(change.run, None)
         else:
@@ -425,6 +419,7 @@ class Session:
             take_back()
             raise
         self.history_changed.emit()
+        self.curation.refresh()
         return name
 
     def _dated(self, run: Tracks) -> Tracks:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Progress, Work, finish
 from napari_usstrack.core.tracks import Tracks
 
+T = TypeVar("T")
 Phase = Literal["running", "done", "cancelled", "stale", "failed"]
 
 
@@ -50,10 +51,10 @@ class Runner(Protocol):
 
     def __call__(
         self,
-        work: Work[Tracks],
+        work: Work[T],
         *,
         progressed: Callable[[Progress], object],
-        returned: Callable[[Tracks], object],
+        returned: Callable[[T], object],
         failed: Callable[[BaseException], object],
     ) -> Callable[[], None]:
         """Start the work and return a function that cancels it."""
@@ -61,10 +62,10 @@ class Runner(Protocol):
 
 
 def run_in_place(
-    work: Work[Tracks],
+    work: Work[T],
     *,
     progressed: Callable[[Progress], object],
-    returned: Callable[[Tracks], object],
+    returned: Callable[[T], object],
     failed: Callable[[BaseException], object],
 ) -> Callable[[], None]:
     """Run work to its end before returning."""

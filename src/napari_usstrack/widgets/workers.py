@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from threading import Event
+from typing import TypeVar
 
 from napari.qt.threading import create_worker
 
 from napari_usstrack.core.tracker import Progress, Work
-from napari_usstrack.core.tracks import Tracks
 
+T = TypeVar("T")
 INTERVAL_S = 0.2
 
 
 def throttled(
-    work: Work[Tracks],
+    work: Work[T],
     cancelled: Event,
     clock: Callable[[], float] = time.monotonic,
-) -> Generator[Progress, None, Tracks | None]:
+) -> Generator[Progress, None, T | None]:
     """Run all of `work`, passing on at most five `Progress` a second.
 
     Looks at `cancelled` after every step of the work; once it is set the work
@@ -41,16 +42,16 @@ def throttled(
 
 
 def run_in_thread(
-    work: Work[Tracks],
+    work: Work[T],
     *,
     progressed: Callable[[Progress], object],
-    returned: Callable[[Tracks], object],
+    returned: Callable[[T], object],
     failed: Callable[[BaseException], object],
 ) -> Callable[[], None]:
     """Start work in napari's thread pool; the callbacks run on the main thread."""
     cancelled = Event()
 
-    def give(result: Tracks | None) -> None:
+    def give(result: T | None) -> None:
         if result is not None and not cancelled.is_set():
             returned(result)
 

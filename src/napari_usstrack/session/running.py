@@ -1,0 +1,60 @@
+"""The jobs a session starts: following points freely, and filling between anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari_usstrack.core.tracker import Tracker
+from napari_usstrack.pipelines.fill import fill, fill_ticket
+from napari_usstrack.pipelines.queries import Direction, Stretch, frame_span
+from napari_usstrack.pipelines.track import track, track_ticket
+from napari_usstrack.session.jobs import Job
+
+if TYPE_CHECKING:
+    from napari_usstrack.session.clip_session import Session
+
+
+def tracking(
+    session: Session,
+    run: str,
+    tracker: Tracker,
+    start: int | None,
+    stop: int | None,
+    direction: Direction,
+) -> Job:
+    """Follow every labelled point from its first label."""
+    span = frame_span(session.video.info, start, stop)
+    return Job(
+        f"Track, {tracker.traits.name}",
+        run,
+        lambda: track_ticket(session.annotations, tracker, span, direction),
+        lambda: track(
+            session.video,
+            session.annotations,
+            tracker,
+            start=start,
+            stop=stop,
+            direction=direction,
+        ),
+    )
+
+
+def filling(
+    session: Session,
+    run: str,
+    tracker: Tracker,
+    spans: Sequence[Stretch] | None,
+    extend: bool,
+) -> Job:
+    """Fill between anchors; with `spans`, only those of a former run."""
+
+    def former() -> dict:
+        return {"extend": extend, "onto": None if spans is None else session.runs.get(run)}
+
+    return Job(
+        f"Fill, {tracker.traits.name}",
+        run,
+        lambda: fill_ticket(session.annotations, tracker, spans, **former()),
+        lambda: fill(session.video, session.annotations, tracker, spans, **former()),
+    )
