@@ -41,7 +41,7 @@ def test_all_layers_give_labels_over_the_whole_run(bench, tmp_path) -> None:
 def test_one_layer_of_a_run_gives_all_of_it(bench, tmp_path, ours) -> None:
     save(bench, bench.layers(ours), tmp_path / "run.csv")
     saved = read_points(tmp_path / "run.csv", bench.session.video.info)
-    assert saved.equals(bench.session.runs["track"])
+    assert saved.equals(bench.session.curation.shown)
 
 
 def test_labels_follow_a_new_scale(bench, tmp_path) -> None:
@@ -56,4 +56,4 @@ def test_all_layers_give_a_project(bench, clip_file, tmp_path) -> None:
     save(bench, bench.viewer.layers, project_path(clip_file))
     saved = load(project_path(clip_file))
     assert saved.annotations.equals(bench.session.annotations)
-    assert saved.runs["track"].equals(bench.session.runs["track"])
+    assert saved.runs["track"].equals(bench.session.curation.shown)

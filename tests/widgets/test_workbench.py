@@ -81,7 +81,7 @@ def test_placing_a_point_again_moves_it(opened) -> None:
     layer = opened.bench.label()
     layer.add([[0, 10.0, 20.0]])
     opened.next_name_is = "p1"
-    opened.bench.sync._next_name = lambda: "p1"
+    opened.bench.sync.next_name = lambda: "p1"
     layer.add([[0, 12.0, 22.0]])
     np.testing.assert_array_equal(layer.data, [[0, 12, 22]])
     assert opened.session.annotations.names == ("p1",)
@@ -121,6 +121,9 @@ def test_a_run_shows_as_tails_and_points(opened, clip) -> None:
     (tails,) = opened.layers("run-tracks")
     (points,) = opened.layers("run-points")
     assert len(tails.data) == 12
+    assert not points.visible
+    opened.bench.reference = "track"
+    assert points.visible
     assert len(points.data) == 11
     truth = clip.truth(np.array([[48.0, 40.0]]))[:, 0]
     np.testing.assert_allclose(tails.data[:, [3, 2]], truth, atol=0.3)
@@ -324,6 +327,7 @@ def test_hidden_points_are_hidden_everywhere(opened) -> None:
     layer = opened.bench.label()
     layer.add([[0, 40.0, 48.0], [0, 20.0, 30.0]])
     opened.session.track(options={"window": 21})
+    opened.bench.reference = "track"
     opened.bench.hidden = {"p1"}
     assert layer.shown.tolist() == [False, True]
     (points,) = opened.layers("run-points")
@@ -347,6 +351,7 @@ def test_a_renamed_point_keeps_labels_and_track_and_undoes_as_one(opened) -> Non
 def test_a_removed_point_leaves_labels_and_run(opened) -> None:
     opened.bench.label().add([[0, 40.0, 48.0], [0, 20.0, 30.0]])
     opened.session.track(options={"window": 21})
+    opened.bench.reference = "track"
     opened.session.remove_point("p1")
     (points,) = opened.layers("run-points")
     assert set(points.features["point"]) == {"p2"}

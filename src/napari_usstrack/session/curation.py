@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,9 @@ from napari_usstrack.core.tracks import Cells, Source, Tracks
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.propagate import Patch, carry, refill
 from napari_usstrack.pipelines.queries import Stretch, set_by_hand
+from napari_usstrack.session.host import Host
 from napari_usstrack.session.jobs import JobState, Runner
 from napari_usstrack.session.proposals import Proposals, stretches_owed
-
-if TYPE_CHECKING:
-    from napari_usstrack.session.clip_session import Session
 
 Patches = tuple[Patch, ...]
 
@@ -38,7 +36,7 @@ class Curation:
 
     Parameters
     ----------
-    session : Session
+    session : Host
         The labels, frame and history.
     runner : Runner
         Where flow runs.
@@ -59,7 +57,7 @@ class Curation:
     proposed = Signal()
     working = Signal(Progress)
 
-    def __init__(self, session: Session, runner: Runner) -> None:
+    def __init__(self, session: Host, runner: Runner) -> None:
         self._session = session
         self._runner = runner
         self.propagating = False

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from napari_usstrack.core.tracker import Tracker
 from napari_usstrack.pipelines.fill import fill, fill_ticket
 from napari_usstrack.pipelines.queries import Direction, Stretch, frame_span
 from napari_usstrack.pipelines.track import track, track_ticket
+from napari_usstrack.session.host import Host
 from napari_usstrack.session.jobs import Job
-
-if TYPE_CHECKING:
-    from napari_usstrack.session.clip_session import Session
 
 
 def tracking(
-    session: Session,
+    session: Host,
     run: str,
     tracker: Tracker,
     start: int | None,
@@ -41,7 +38,7 @@ def tracking(
 
 
 def filling(
-    session: Session,
+    session: Host,
     run: str,
     tracker: Tracker,
     spans: Sequence[Stretch] | None,

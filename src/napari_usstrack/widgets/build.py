@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Layer, Points, Tracks
+from napari.layers import Image, Layer, Points, Tracks, Vectors
 from napari.utils.colormaps import Colormap
 
 from napari_usstrack.core.coords import swapped
 from napari_usstrack.core.tracks import Tracks as ClipTracks
 from napari_usstrack.widgets import layers as arrays
-from napari_usstrack.widgets.layers import Placement, Rows
+from napari_usstrack.widgets.layers import Placement, Rows, Segments
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -94,20 +94,50 @@ def resize(layer: Points, size: float) -> None:
     layer.current_size = size
 
 
-def write_labels(
+def write_editor(
     layer: Points, placement: Placement, rows: Rows, hidden: Collection[str] = ()
 ) -> None:
-    """Show label rows; positions, features and colours change together."""
+    """Show labels and proposals; positions, features and colours change together."""
     coordinates = placement.coordinates(rows.frames, rows.xy)
     if not np.array_equal(layer.data, coordinates):
         layer.selected_data = set()
         layer.data = coordinates
     layer.features = rows.features
-    if len(rows.keys):
-        layer.face_color = list(rows.colours)
-        layer.text.color = list(rows.colours)
-        layer.shown = np.array([name not in hidden for _, name in rows.keys])
-    layer.refresh()
+    if not len(rows.keys):
+        return
+    look = arrays.look_of(rows)
+    layer.face_color = look.face
+    layer.border_color = look.border
+    layer.symbol = look.symbol
+    layer.text.color = [arrays.rgba(colour) for colour in rows.colours]
+    layer.shown = np.array([name not in hidden for _, name in rows.keys])
+
+
+def skeleton_layer(name: str, geometry: Mapping[str, Any], placement: Placement) -> Vectors:
+    """Make the layer that draws lines between the points of a line or contour."""
+    return Vectors(
+        np.empty((0, 2, placement.ndim)),
+        ndim=placement.ndim,
+        name=f"{name} lines",
+        vector_style="line",
+        edge_width=1.0,
+        opacity=0.8,
+        metadata={"usstrack": {"role": arrays.SKELETON}},
+        **geometry,
+    )
+
+
+def write_skeleton(
+    layer: Vectors, placement: Placement, segments: Segments, frame: int, width: float
+) -> None:
+    """Show segments in one frame."""
+    frames = np.full(len(segments.starts), frame)
+    starts = placement.coordinates(frames, segments.starts)
+    ends = placement.coordinates(frames, segments.ends)
+    layer.data = np.stack([starts, ends - starts], axis=1)
+    if len(frames):
+        layer.edge_color = segments.colours
+        layer.edge_width = width
 
 
 def write_run_points(layer: Points, placement: Placement, rows: Rows) -> None:

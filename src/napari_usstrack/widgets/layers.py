@@ -6,8 +6,9 @@ axis, rows and columns last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,11 @@ from napari_usstrack.core.video import VideoInfo
 LABELS, RUN_POINTS, RUN_TRACKS = "labels", "run-points", "run-tracks"
 TAIL = 30
 MOST_VERTICES = 2_000
+MOST_LABELS = 200
+"""Beyond this the labels layer holds those of the frame in view only."""
 LOST, DOUBTFUL, SURE = "#ff3b30", "#ffb000", "#6cf0ff"
+HALF_SURE = 0.5
+SKELETON = "skeleton"
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 
@@ -82,12 +87,15 @@ class Rows:
         ``point``, ``confidence``, ``visible``, ``source``.
     colours : tuple of str
         The colour of each row's point.
+    proposed : bool ndarray, shape (rows,)
+        Rows that no person confirmed.
     """
 
     keys: tuple[tuple[int, str], ...]
     xy: NDArray[np.float64]
     features: dict[str, Any]
     colours: tuple[str, ...]
+    proposed: NDArray[np.bool_]
 
     @property
     def frames(self) -> NDArray[np.intp]:
@@ -134,7 +142,110 @@ def rows_at(tracks: Tracks, cells: list[tuple[int, int]]) -> Rows:
             "source": np.array([words[s] for s in tracks.source[frames, columns]], dtype=object),
         },
         colours=tuple(tracks.points[column].colour for column in columns),
+        proposed=~tracks.by_hand[frames, columns],
     )
+
+
+def editor_rows(
+    annotations: Tracks, under: Tracks, frame: int, order: tuple[tuple[int, str], ...] = ()
+) -> Rows:
+    """Rows to edit: labels, and what is proposed in the frame in view.
+
+    All labels while they are few, else those of the frame. Labels come first,
+    those in `order` in that order.
+    """
+    few = int(annotations.by_hand.sum()) <= MOST_LABELS
+    labels = label_rows(annotations, order) if few else _labels_at(annotations, frame)
+    said = annotations.source[frame] != Source.MISSING
+    free = [c for c, name in enumerate(annotations.names) if not said[c] and name in under.names]
+    columns = [under.column(annotations.names[c]) for c in free]
+    offered = rows_at(under, [(frame, c) for c in columns if under.present[frame, c]])
+    return _joined(labels, offered)
+
+
+def _labels_at(annotations: Tracks, frame: int) -> Rows:
+    columns = np.flatnonzero(annotations.by_hand[frame])
+    return rows_at(annotations, [(frame, int(column)) for column in columns])
+
+
+def _joined(one: Rows, other: Rows) -> Rows:
+    return Rows(
+        keys=one.keys + other.keys,
+        xy=np.concatenate([one.xy, other.xy]),
+        features={
+            name: np.concatenate([one.features[name], other.features[name]])
+            for name in one.features
+        },
+        colours=one.colours + other.colours,
+        proposed=np.concatenate([one.proposed, other.proposed]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """How rows are drawn, one entry each: RGBA in 0..1, and symbols."""
+
+    face: NDArray[np.float32]
+    border: NDArray[np.float32]
+    symbol: NDArray[Any]
+
+
+def look_of(rows: Rows) -> Look:
+    """Labels solid; proposals hollow, amber where doubtful, a red cross where lost."""
+    own = np.array([rgba(colour) for colour in rows.colours], np.float32).reshape(-1, 4)
+    visible, sure = rows.features["visible"], rows.features["confidence"] >= HALF_SURE
+    face = own.copy()
+    face[rows.proposed] = 0.0
+    border = np.tile(np.array(rgba("#000000"), np.float32), (len(own), 1))
+    border[rows.proposed] = own[rows.proposed]
+    border[rows.proposed & ~sure] = rgba(DOUBTFUL)
+    border[~visible] = rgba(LOST)
+    return Look(face, border, np.where(visible, "disc", "cross"))
+
+
+@cache
+def rgba(colour: str) -> tuple[float, float, float, float]:
+    """Red, green, blue and alpha in 0..1 of ``#rrggbb``."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue, 1.0
+
+
+def skeleton(annotations: Tracks, shown: Tracks, frame: int, hidden: Collection[str]) -> Segments:
+    """Segments between neighbouring points of every group that is a line or a contour.
+
+    Returns
+    -------
+    Segments
+        Starts ``[n, 2]`` and ends ``[n, 2]`` in px, and colours.
+    """
+    starts, ends, colours = [], [], []
+    last: dict[str, NDArray[np.float64]] = {}
+    for point in annotations.points:
+        if point.kind == "point" or not point.group or point.name in hidden:
+            continue
+        column = shown.column(point.name)
+        if not shown.present[frame, column]:
+            continue
+        here = shown.xy[frame, column]
+        if point.group in last:
+            starts.append(last[point.group])
+            ends.append(here)
+            colours.append(rgba(point.colour))
+        last[point.group] = here
+    return Segments(
+        np.array(starts, dtype=np.float64).reshape(-1, 2),
+        np.array(ends, dtype=np.float64).reshape(-1, 2),
+        np.array(colours, dtype=np.float32).reshape(-1, 4),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Straight lines from `starts` to `ends` in px, with RGBA `colours`."""
+
+    starts: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    colours: NDArray[np.float32]
 
 
 def tracks_table(run: Tracks, span: range) -> tuple[NDArray[np.float64], dict[str, Any]]:

@@ -20,10 +20,11 @@ from napari_usstrack.widgets.layers import (
 )
 
 NOWHERE = range(0)
+TRANSLUCENT = 0.4
 
 
 class RunView:
-    """A run as points coloured by confidence, and as tails.
+    """A run as tails and, when it serves as reference, as translucent points.
 
     Parameters
     ----------
@@ -49,10 +50,11 @@ class RunView:
         self._name = name
         self._placement = placement
         self._run = run
-        self._labels: ClipTracks | None = None
         self._points_span = self._tails_span = NOWHERE
+        self._reference = False
         self.most_vertices = MOST_VERTICES
         self.marker_px = 0.0
+        self.points.visible = False
 
     @property
     def layers(self) -> tuple[Points, Tracks]:
@@ -62,23 +64,28 @@ class RunView:
     def __contains__(self, layer: Layer) -> bool:
         return layer is self.points or layer is self.tails
 
-    def show(
-        self, run: ClipTracks, labels: ClipTracks, hidden: Collection[str], frame: int
-    ) -> None:
+    @property
+    def reference(self) -> bool:
+        """Whether the run is shown for comparison: points too, both translucent."""
+        return self._reference
+
+    @reference.setter
+    def reference(self, wanted: bool) -> None:
+        self._reference = wanted
+        self.points.visible = wanted
+        self.points.opacity = self.tails.opacity = TRANSLUCENT if wanted else 1.0
+        self._points_span = NOWHERE
+
+    def show(self, run: ClipTracks, hidden: Collection[str], frame: int) -> None:
         """Show a run around `frame`, without the hidden points."""
         self._run = run.select([name for name in run.names if name not in hidden])
         for layer, ours in ((self.points, RUN_POINTS), (self.tails, RUN_TRACKS)):
             told = tag(ours, run, self._placement, run=self._name)
             layer.metadata = {**layer.metadata, **told}
-        self._labels = labels
         span = window(self._run, frame, self.most_vertices)
-        self._write_points(span)
+        if self._reference:
+            self._write_points(span)
         self._write_tails(span)
-
-    def show_labels(self, labels: ClipTracks) -> None:
-        """Leave out what is labelled now."""
-        self._labels = labels
-        self._write_points(self._points_span)
 
     def follow(self, frame: int) -> bool:
         """Move along when `frame` nears the end of what is shown.
@@ -91,14 +98,14 @@ class RunView:
         if abs(span.start - self._tails_span.start) > far:
             self._write_tails(span)
             return True
-        if abs(span.start - self._points_span.start) > far:
+        if self._reference and abs(span.start - self._points_span.start) > far:
             self._write_points(span)
             return True
         return False
 
     def _write_points(self, span: range) -> None:
         self._points_span = span
-        rows = run_rows(self._run, self._labels, span)
+        rows = run_rows(self._run, None, span)
         build.write_run_points(self.points, self._placement, rows)
         if self.marker_px:
             build.resize(self.points, self.marker_px)

@@ -106,7 +106,7 @@ def read_selection(layers: Sequence[LayerTuple]) -> Selection:
         When they belong to several clips, or a row cannot be used.
     """
     shown = [layer for layer in layers if layer[2] in ("points", "tracks")]
-    if not any(len(layer[0]) for layer in shown):
+    if not any(len(layer[0]) or _has_snapshot(layer) for layer in shown):
         raise UsstrackError("There are no points in these layers, so there is nothing to save.")
     video, grid = _clip([layer for layer in layers if layer[2] == "image"], shown)
     sheets = [sheet_of(layer, grid) for layer in shown]
@@ -125,6 +125,11 @@ def read_selection(layers: Sequence[LayerTuple]) -> Selection:
         )
     labels, runs = _sorted_out(sheets, video)
     return Selection(video, labels, runs, guessed, tuple(notes))
+
+
+def _has_snapshot(layer: LayerTuple) -> bool:
+    table = snapshot_of(layer[1])
+    return table is not None and bool(table.source.any())
 
 
 def spacing_mm(attributes: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -11,7 +11,7 @@ from napari.layers import Points
 from numpy.typing import NDArray
 
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.core.tracks import Source, Tracks
+from napari_usstrack.core.tracks import PLACED_BY_HAND, Source, Tracks
 from napari_usstrack.widgets.layers import (
     LABELS,
     RUN_POINTS,
@@ -62,10 +62,20 @@ class Sheet:
             return False
         if len(self.frames) and (self.frames.min() < 0 or self.frames.max() >= table.shape[0]):
             return False
-        if self.role == LABELS and len(self.frames) != int(table.by_hand.sum()):
-            return False
-        columns = np.array([table.names.index(name) for name in self.names], dtype=np.intp)
-        return bool(np.array_equal(table.xy[self.frames, columns], self.xy))
+        rows = np.arange(len(self.frames))
+        if self.role == LABELS:
+            rows = np.flatnonzero(np.isin(self.source, PLACED_BY_HAND))
+            if len(rows) not in _label_counts(table, self.frames):
+                return False
+        columns = np.array([table.names.index(self.names[row]) for row in rows], dtype=np.intp)
+        return bool(np.array_equal(table.xy[self.frames[rows], columns], self.xy[rows]))
+
+
+def _label_counts(table: Tracks, frames: NDArray[np.intp]) -> tuple[int, ...]:
+    """How many labels a layer may show: all, or those of the one frame it holds."""
+    held = np.unique(frames)
+    here = int(table.by_hand[held[0]].sum()) if held.size == 1 else -1
+    return int(table.by_hand.sum()), here
 
 
 @dataclass(frozen=True, eq=False)

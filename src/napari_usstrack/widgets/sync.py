@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,16 @@ from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.session import Session
 from napari_usstrack.widgets import build
-from napari_usstrack.widgets.layers import LABELS, Placement, label_rows, tag
+from napari_usstrack.widgets.layers import LABELS, Placement, Rows, editor_rows, tag
+
+Key = tuple[int, str]
 
 
 class LabelSync:
     """Keeps one labels layer and one session in step.
+
+    The layer holds labels, and what is proposed in the frame in view; moving
+    a proposal makes it a label, deleting one rejects it.
 
     Parameters
     ----------
@@ -42,41 +48,100 @@ class LabelSync:
         complain: Callable[[str], object],
     ) -> None:
         self.layer = layer
-        self._session = session
-        self._placement = placement
-        self._next_name = next_name
-        self._complain = complain
-        self._keys: tuple[tuple[int, str], ...] = ()
+        self.session = session
+        self.placement = placement
+        self.complain = complain
+        self.next_name = next_name
+        self.placed: Callable[[str, int], object] = _ignore
+        self._rows: Rows | None = None
         self._writing = False
         self.hidden: frozenset[str] = frozenset()
         layer.events.data.connect(self._on_data)
+        layer.selected_data.events.items_changed.connect(self._on_selected)
         session.edited.connect(self._on_edited)
+        session.selection_changed.connect(self._on_selection)
+        session.curation.proposed.connect(self.write)
+        session.frame_changed.connect(self._on_frame)
         self.write()
 
     def close(self) -> None:
         """Stop listening."""
         self.layer.events.data.disconnect(self._on_data)
-        self._session.edited.disconnect(self._on_edited)
+        self.layer.selected_data.events.items_changed.disconnect(self._on_selected)
+        self.session.edited.disconnect(self._on_edited)
+        self.session.selection_changed.disconnect(self._on_selection)
+        self.session.curation.proposed.disconnect(self.write)
+        self.session.frame_changed.disconnect(self._on_frame)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Frame and point name of every row."""
+        return () if self._rows is None else self._rows.keys
 
     def write(self) -> None:
-        """Show the session's labels in the layer."""
-        rows = label_rows(self._session.annotations, self._keys)
-        self._writing = True
-        try:
-            build.write_labels(self.layer, self._placement, rows, self.hidden)
-        finally:
-            self._writing = False
-        self._keys = rows.keys
-        told = tag(LABELS, self._session.annotations, self._placement)
+        """Show the session's labels and proposals in the layer."""
+        annotations, under = self.session.annotations, self.session.curation.under
+        rows = editor_rows(annotations, under, self.session.frame, self.keys)
+        with self._own():
+            build.write_editor(self.layer, self.placement, rows, self.hidden)
+            self._rows = rows
+            self._mark_selected()
+        told = tag(LABELS, annotations, self.placement)
         self.layer.metadata = {**self.layer.metadata, **told}
-        self.expect(self._next_name())
+        self.expect(self.next_name())
 
     def expect(self, name: str) -> None:
         """Give the next clicked point its name before the click."""
-        self.layer.feature_defaults = {**build.BLANK_FEATURES, "point": name}
+        if self.layer.feature_defaults["point"].iloc[0] != name:
+            self.layer.feature_defaults = {**build.BLANK_FEATURES, "point": name}
+
+    def put(self, name: str, frame: int, xy: NDArray[np.float64]) -> None:
+        """Place or move a point, and tell that it was placed."""
+        try:
+            self.session.place(name, frame, xy)
+        except UsstrackError as error:
+            self.complain(str(error))
+            self.write()
+            return
+        self.placed(name, frame)
+
+    @contextmanager
+    def _own(self) -> Iterator[None]:
+        """What the layer tells meanwhile is our own doing."""
+        self._writing = True
+        try:
+            yield
+        finally:
+            self._writing = False
 
     def _on_edited(self, _edit: Edit) -> None:
         self.write()
+
+    def _on_frame(self, frame: int) -> None:
+        rows = self._rows
+        annotations, under = self.session.annotations, self.session.curation.under
+        shown = rows is not None and (rows.proposed.any() or not _holds_all(rows, annotations))
+        if shown or under.present[frame].any() or rows is None:
+            self.write()
+
+    def _on_selection(self, _names: tuple[str, ...]) -> None:
+        if not self._writing:
+            with self._own():
+                self._mark_selected()
+
+    def _mark_selected(self) -> None:
+        names, frame = self.session.selection, self.session.frame
+        rows = {i for i, key in enumerate(self.keys) if key[0] == frame and key[1] in names}
+        if set(self.layer.selected_data) != rows:
+            self.layer.selected_data = rows
+
+    def _on_selected(self, *_: Any) -> None:
+        if self._writing:
+            return
+        keys = self.keys
+        chosen = [keys[row][1] for row in sorted(self.layer.selected_data) if row < len(keys)]
+        with self._own():
+            self.session.selection = tuple(dict.fromkeys(chosen))
 
     def _on_data(self, event: Any) -> None:
         if self._writing:
@@ -88,23 +153,38 @@ class LabelSync:
         try:
             getattr(self, f"_{action}")(indices)
         except UsstrackError as error:
-            self._complain(str(error))
+            self.complain(str(error))
             self.write()
 
     def _added(self, indices: NDArray[np.intp]) -> None:
-        frames, xy = self._placement.positions(self.layer.data[indices])
+        frames, xy = self.placement.positions(self.layer.data[indices])
         for frame, at in zip(frames, xy, strict=True):
-            self._session.place(self._next_name(), int(frame), at)
+            self.put(self.next_name(), int(frame), at)
 
     def _changed(self, indices: NDArray[np.intp]) -> None:
-        frames, xy = self._placement.positions(self.layer.data[indices])
-        keys = [self._keys[index] for index in indices]
+        frames, xy = self.placement.positions(self.layer.data[indices])
+        keys = [self.keys[index] for index in indices]
         if any(frame != key[0] for frame, key in zip(frames, keys, strict=True)):
             raise UsstrackError("A point stays in its frame; place it anew in the other frame.")
         what = keys[0][1] if len(keys) == 1 else f"{len(keys)} points"
-        self._session.place_all(f"move {what}", dict(zip(keys, xy, strict=True)))
+        self.session.place_all(f"move {what}", dict(zip(keys, xy, strict=True)))
 
     def _removed(self, indices: NDArray[np.intp]) -> None:
-        gone = [self._keys[index] for index in indices]
-        what = gone[0][1] if len(gone) == 1 else f"{len(gone)} labels"
-        self._session.place_all(f"delete {what}", dict.fromkeys(gone))
+        rows = self._rows
+        if rows is None:
+            return
+        gone = [rows.keys[i] for i in indices if not rows.proposed[i]]
+        refused = [rows.keys[i] for i in indices if rows.proposed[i]]
+        if gone:
+            what = gone[0][1] if len(gone) == 1 else f"{len(gone)} labels"
+            self.session.place_all(f"delete {what}", dict.fromkeys(gone))
+        for frame in {frame for frame, _ in refused}:
+            self.session.curation.reject(frame, [n for f, n in refused if f == frame])
+
+
+def _holds_all(rows: Rows, annotations: Any) -> bool:
+    return int((~rows.proposed).sum()) == int(annotations.by_hand.sum())
+
+
+def _ignore(_name: str, _frame: int) -> None:
+    pass

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Points, Tracks
+from napari.layers import Image, Points, Tracks, Vectors
 from numpy.typing import NDArray
 
-from napari_usstrack.core import edits
 from napari_usstrack.core.coords import Crop
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.video import Video
@@ -26,9 +25,11 @@ from napari_usstrack.widgets.layers import (
     calibrated_axes,
     role,
 )
+from napari_usstrack.widgets.pointing import Pointing
 from napari_usstrack.widgets.preferences import Preferences
 from napari_usstrack.widgets.run_view import RunView
 from napari_usstrack.widgets.sheets import names_in
+from napari_usstrack.widgets.skeleton_view import SkeletonView
 from napari_usstrack.widgets.sync import LabelSync
 from napari_usstrack.widgets.view import View, mirror, window_translate
 
@@ -77,6 +78,10 @@ def _spacing_mm(image: Image) -> tuple[float, float] | None:
     return factors[1], factors[0]
 
 
+def _ignore(_name: str) -> None:
+    pass
+
+
 class Workbench:
     """Shows one session in a viewer.
 
@@ -94,6 +99,8 @@ class Workbench:
         Name that a newly clicked point gets.
     complain : callable
         Told sentences the user should read.
+    pick : callable
+        Told the name of a point that was clicked.
     """
 
     def __init__(
@@ -105,6 +112,7 @@ class Workbench:
         runner: Runner,
         next_name: Callable[[], str],
         complain: Callable[[str], object],
+        pick: Callable[[str], object] = _ignore,
     ) -> None:
         self.viewer = viewer
         self.image = image
@@ -120,9 +128,14 @@ class Workbench:
         self._preferred = Preferences()
         self._next_name = next_name
         self._complain = complain
+        self._pick = pick
         self._runs: dict[str, RunView] = {}
+        self.lines = SkeletonView(self)
+        self.pointing: Pointing | None = None
+        self._reference = ""
+        self.session.curation.propagating = True
         self.session.run_changed.connect(self.show_run)
-        self.session.edited.connect(self._on_edited)
+        self.session.frame_changed.connect(self._on_frame)
         viewer.dims.events.point.connect(self._on_step)
         viewer.layers.events.removed.connect(self._on_removed)
         self.session.calibrated.connect(self._arrange)
@@ -134,6 +147,8 @@ class Workbench:
             self.label()
         for name in self.session.runs:
             self.show_run(name)
+        if len(self.session.runs) == 1:
+            self.session.curation.base = next(iter(self.session.runs))
 
     @property
     def labels(self) -> Points | None:
@@ -193,6 +208,7 @@ class Workbench:
     @hidden.setter
     def hidden(self, names: Iterable[str]) -> None:
         self._hidden = frozenset(names)
+        self.lines.draw()
         if self.sync is not None:
             self.sync.hidden = self._hidden
             self.sync.write()
@@ -212,7 +228,7 @@ class Workbench:
         self._geometry = geometry
         shown = {**geometry, "translate": window_translate(geometry, self.view.crop)}
         build.place_over(self.image, shown)
-        for layer in self._ours():
+        for layer in [*self._ours(), *self.lines.layers]:
             build.place_over(layer, geometry)
         self.viewer.canvas.overlays.scale_bar.visible = geometry["units"][-1] != "pixel"
         self.show_frame(frame)
@@ -227,9 +243,7 @@ class Workbench:
         """Start labelling, in a new layer or in one that is open already."""
         if self.sync is not None and (layer is None or layer is self.sync.layer):
             return self.sync.layer
-        if self.sync is not None:
-            self.sync.close()
-            self.sync = None
+        self._leave_labels()
         if layer is not None and role(layer.metadata) != LABELS:
             self._adopt(layer)
         if layer is None or layer.ndim != self.placement.ndim:
@@ -241,9 +255,18 @@ class Workbench:
             self.viewer.add_layer(layer)
         layer.metadata = {**layer.metadata, "usstrack": {"role": LABELS}}
         build.place_over(layer, self._geometry)
-        build.resize(layer, self._preferred.marker_px(self.session.video.info))
+        build.resize(layer, self.marker_px)
         self.sync = LabelSync(self.session, layer, self.placement, self._next_name, self._complain)
+        self.sync.hidden = self._hidden
+        self.pointing = Pointing(self.sync, lambda: self.viewer.camera.zoom, self._pick)
         return layer
+
+    def _leave_labels(self) -> None:
+        if self.pointing is not None:
+            self.pointing.close()
+        if self.sync is not None:
+            self.sync.close()
+        self.sync = self.pointing = None
 
     def show_run(self, name: str) -> None:
         """Show a run as tails and points, or take its layers away."""
@@ -266,9 +289,9 @@ class Workbench:
         """Stop listening and give the project back; layers stay."""
         self.viewer.dims.events.point.disconnect(self._on_step)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
-        if self.sync is not None:
-            self.sync.close()
-            self.sync = None
+        self._leave_labels()
+        self.lines.close()
+        self.session.frame_changed.disconnect(self._on_frame)
         self.session.close()
 
     def _adopt(self, layer: Points) -> None:
@@ -299,7 +322,7 @@ class Workbench:
     def _style(self, view: RunView) -> None:
         view.most_vertices = self._preferred.most_vertices
         view.tails.tail_length = self._preferred.tail_frames
-        view.marker_px = self._preferred.marker_px(self.session.video.info)
+        view.marker_px = self.marker_px
 
     def _in_frame(self, layer: Points) -> NDArray[np.float64]:
         """Coordinates of another layer's points on the px grid of the full frame."""
@@ -314,6 +337,20 @@ class Workbench:
         rows[:, -2:] += (crop.top, crop.left)
         return rows
 
+    @property
+    def marker_px(self) -> float:
+        """Diameter of a marker, px."""
+        return self._preferred.marker_px(self.session.video.info)
+
+    def add_lines(self) -> Vectors:
+        """Add the layer of lines to the viewer, below the labels."""
+        layer = build.skeleton_layer(self.image.name, self._geometry, self.placement)
+        active = self.viewer.layers.selection.active
+        self.viewer.add_layer(layer)
+        self._raise_labels()
+        self.viewer.layers.selection.active = self.labels or active
+        return layer
+
     def _raise_labels(self) -> None:
         if self.labels is not None and self.labels in self.viewer.layers:
             at = self.viewer.layers.index(self.labels)
@@ -325,8 +362,28 @@ class Workbench:
             build.remove(self.viewer, layer)
 
     def _write_run(self, name: str) -> None:
-        run, labels = self.session.runs[name], self.session.annotations
-        self._runs[name].show(run, labels, self._hidden, self.frame)
+        curation = self.session.curation
+        shown = curation.shown if name == curation.base else self.session.runs[name]
+        self._runs[name].show(shown, self._hidden, self.frame)
+
+    def freshen(self) -> None:
+        """Let the tails of the base run follow labels and proposals."""
+        base = self.session.curation.base
+        if base in self._runs:
+            self._write_run(base)
+
+    @property
+    def reference(self) -> str:
+        """Run that is shown translucent for comparison; empty for none."""
+        return self._reference
+
+    @reference.setter
+    def reference(self, name: str) -> None:
+        self._reference = name
+        for run, view in self._runs.items():
+            if view.reference != (run == name):
+                view.reference = run == name
+                self._write_run(run)
 
     def _tell_layers(self, _calibration: object) -> None:
         """Give the layers the new scale and times, for writers."""
@@ -340,15 +397,14 @@ class Workbench:
         self.session.frame = frame
         any(view.follow(frame) for view in self._runs.values())
 
-    def _on_edited(self, edit: edits.Edit) -> None:
-        for name, view in self._runs.items():
-            if set(edit.points) & set(self.session.runs[name].names):
-                view.show_labels(self.session.annotations)
+    def _on_frame(self, frame: int) -> None:
+        if self.frame != frame:
+            self.show_frame(frame)
 
     def _on_removed(self, event: Any) -> None:
         if self.sync is not None and event.value is self.sync.layer:
-            self.sync.close()
-            self.sync = None
+            self._leave_labels()
+        self.lines.removed(event.value)
         for name, view in list(self._runs.items()):
             if event.value in view:
                 del self._runs[name]

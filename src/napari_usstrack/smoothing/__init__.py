@@ -1,0 +1,1 @@
+"""Filters and outliers of positions over time; missing cells respected."""
