@@ -31,6 +31,7 @@ from napari_usstrack.pipelines.queries import Direction, Stretch
 from napari_usstrack.session import changes, running
 from napari_usstrack.session.curation import Curation
 from napari_usstrack.session.jobs import Job, JobDesk, JobState, Runner, run_in_place
+from napari_usstrack.session.review import Review
 
 PROPOSALS = "proposals"
 """Name under which proposals are saved among the runs."""
@@ -90,6 +91,7 @@ class Session:
         self._desk = JobDesk(runner, self.job_changed.emit, self._deliver)
         proposals = self._runs.pop(PROPOSALS, None)
         self.curation = Curation(self, runner)
+        self.review = Review(self, self.curation)
         if proposals is not None:
             self.curation.restore(proposals)
 

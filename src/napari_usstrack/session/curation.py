@@ -141,11 +141,11 @@ class Curation:
 
     def accept(self, frame: int, names: Iterable[str] | None = None) -> int:
         """Make proposals of one frame labels; returns how many."""
-        return self._accept(range(frame, frame + 1), names, f"accept frame {frame}")
+        return self.accept_all(range(frame, frame + 1), names, f"accept frame {frame}")
 
     def accept_up_to(self, frame: int, names: Iterable[str] | None = None) -> int:
         """Make all proposals up to a frame labels, it included; returns how many."""
-        return self._accept(range(frame + 1), names, f"accept up to frame {frame}")
+        return self.accept_all(range(frame + 1), names, f"accept up to frame {frame}")
 
     def reject(self, frame: int, names: Iterable[str]) -> int:
         """Say that points are not to be seen here: what is proposed ends; returns how many."""
@@ -161,6 +161,25 @@ class Curation:
             self._session.do(replace(edit, name=f"reject {what}"))
         return len(chosen)
 
+    def request(self, frames: Iterable[int], names: Iterable[str]) -> None:
+        """Propose points in these frames, from the labels around them.
+
+        Raises
+        ------
+        UsstrackError
+            When nothing lies between labels or beside one.
+        """
+        annotations, owed = self._session.annotations, self._proposals.owed.copy()
+        rows = np.asarray(list(frames), dtype=np.intp)
+        columns = [annotations.column(name) for name in names]
+        owed[np.ix_(rows, np.asarray(columns, dtype=np.intp))] = True
+        owed &= ~set_by_hand(annotations)
+        if not stretches_owed(annotations, owed):
+            raise UsstrackError("There is no label to fill from; label the points first.")
+        self._proposals.owed |= owed
+        self._abandon()
+        self._fill()
+
     def open_proposals(self, frames: Sequence[int] | range) -> NDArray[np.bool_]:
         """Cells ``[len(frames), points]`` that are proposed, in view, and not labelled."""
         rows = np.asarray(frames, dtype=np.intp)
@@ -169,7 +188,8 @@ class Curation:
         found = under.visible[np.ix_(rows, columns)] & under.present[np.ix_(rows, columns)]
         return found & ~set_by_hand(annotations)[rows]
 
-    def _accept(self, frames: range, names: Iterable[str] | None, title: str) -> int:
+    def accept_all(self, frames: range, names: Iterable[str] | None, title: str) -> int:
+        """Make proposals in a span of frames labels, as one change; returns how many."""
         annotations, under = self._session.annotations, self.under
         wanted = annotations.names if names is None else tuple(names)
         mask = self.open_proposals(frames)
@@ -205,7 +225,11 @@ class Curation:
 
     def refresh(self) -> None:
         """Compute what is owed, in the background."""
-        if self._closed or not self.propagating or self._stop_filling is not None:
+        if self.propagating:
+            self._fill()
+
+    def _fill(self) -> None:
+        if self._closed or self._stop_filling is not None:
             return
         annotations = self._session.annotations
         spans = stretches_owed(annotations, self._proposals.owed)

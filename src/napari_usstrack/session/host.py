@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from psygnal import SignalInstance
 
@@ -31,6 +31,15 @@ class Host(Protocol):
     @property
     def job_changed(self) -> SignalInstance:
         """Told every `JobState`."""
+        ...
+
+    @property
+    def events(self) -> Mapping[str, Any]:
+        """What is noted about the clip as a whole."""
+        ...
+
+    def note(self, name: str, key: str, value: Any) -> None:
+        """Note a plain value about the clip; undoable."""
         ...
 
     def run_or_none(self, name: str) -> Tracks | None:
