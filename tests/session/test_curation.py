@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from queued import CLIP, Queue
 
+from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import Source
 from napari_usstrack.io.array_video import array_video
 from napari_usstrack.session import Session
@@ -321,10 +322,28 @@ def test_proposals_are_saved_with_the_project(tmp_path):
         assert again.runs == {}
 
 
-def test_a_failing_method_is_told_once_and_stops(session):
+class Damaged:
+    """A clip that cannot be read any further."""
+
+    def __init__(self, video):
+        self.info = video.info
+
+    def frames(self, span):
+        raise UsstrackError("clip.mp4 is damaged at frame 1; copy it again.")
+
+
+def test_a_clip_that_cannot_be_read_is_told_once(session):
     states = []
     session.job_changed.connect(states.append)
-    session.curation.use("lucas-kanade", {"window": 3})
-    with pytest.raises(Exception, match="window"):
-        session.curation.step(1)
+    session.video = Damaged(session.video)
+    session.curation.step(1)
+    assert [(state.phase, state.message) for state in states] == [
+        ("failed", "clip.mp4 is damaged at frame 1; copy it again.")
+    ]
     assert proposed_frames(session) == []
+    assert not session.curation.busy
+
+
+def test_an_unknown_method_is_refused_at_once(session):
+    with pytest.raises(UsstrackError, match="no method 'magic'"):
+        session.curation.use("magic")

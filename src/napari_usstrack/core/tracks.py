@@ -130,7 +130,7 @@ class Cells:
     @property
     def by_hand(self) -> NDArray[np.bool_]:
         """Cells a person placed or accepted."""
-        return np.isin(self.source, PLACED_BY_HAND)
+        return (self.source == Source.MANUAL) | (self.source == Source.ACCEPTED)
 
     def block(self, frames: ArrayLike, columns: ArrayLike) -> Cells:
         """Cells at the given frame and column indices, as a new block."""
@@ -328,14 +328,16 @@ class Tracks(Cells):
             raise ValueError(f"{self.shape[0]} frames over {other.shape[0]} frames")
         mine = set(self.names)
         points = (*self.points, *(p for p in other.points if p.name not in mine))
-        out = blank_arrays(self.shape[0], len(points))
-        columns = {point.name: i for i, point in enumerate(points)}
-        theirs = [columns[name] for name in other.names]
+        if tuple(point.name for point in points) == other.names:
+            out = arrays_of(other)
+        else:
+            out = blank_arrays(self.shape[0], len(points))
+            columns = {point.name: i for i, point in enumerate(points)}
+            theirs = [columns[name] for name in other.names]
+            for name in CELL_ARRAYS:
+                out[name][:, theirs] = getattr(other, name)
+        said = self.source.nonzero()
         for name in CELL_ARRAYS:
-            out[name][:, theirs] = getattr(other, name)
-            above = out[name][:, : len(self.points)]
-            above[self.source != Source.MISSING] = getattr(self, name)[
-                self.source != Source.MISSING
-            ]
+            out[name][said] = getattr(self, name)[said]
         log = (*other.log, *self.log)
         return trusted(Tracks, **out, points=points, video=self.video, log=log)

@@ -14,7 +14,7 @@ from psygnal import Signal
 from napari_usstrack.core import edits
 from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.core.tracker import Progress, Tracker, Work
+from napari_usstrack.core.tracker import Progress, Work
 from napari_usstrack.core.tracks import Cells, Source, Tracks
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.propagate import Patch, carry, refill
@@ -62,7 +62,7 @@ class Curation:
         self._runner = runner
         self.propagating = False
         self._base = ""
-        self._method: tuple[str, Mapping[str, Any]] = (trackers.DEFAULT, {})
+        self._tracker = trackers.make()
         self._proposals = Proposals(session.annotations)
         self._steps: deque[tuple[int, int]] = deque()
         self._stepping = False
@@ -119,7 +119,7 @@ class Curation:
 
     def use(self, method: str, options: Mapping[str, Any] | None = None) -> None:
         """Choose the method of proposals to come."""
-        self._method = (method, dict(options or {}))
+        self._tracker = trackers.make(method, options)
 
     def restore(self, proposals: Tracks) -> None:
         """Take over proposals that were saved."""
@@ -238,7 +238,7 @@ class Curation:
             return
         self._filling = spans
         self._stop_filling = _nothing
-        work = refill(self._session.video, annotations, spans, self._tracker())
+        work = refill(self._session.video, annotations, spans, self._tracker)
 
         def returned(patches: Patches) -> None:
             if self._filling is spans:
@@ -301,7 +301,7 @@ class Curation:
     def _carry(self, here: int, there: int, names: tuple[str, ...]) -> None:
         annotations, shown = self._session.annotations, self.shown
         self._stepping = True
-        work = carry(self._session.video, annotations, shown, self._tracker(), here, there, names)
+        work = carry(self._session.video, annotations, shown, self._tracker, here, there, names)
 
         def returned(patches: Patches) -> None:
             self._stepping = False
@@ -319,9 +319,6 @@ class Curation:
         self._filling, self._stop_filling = (), None
         self._steps.clear()
         self._proposals.owed[:] = False
-
-    def _tracker(self) -> Tracker:
-        return trackers.make(*self._method)
 
     def _start(
         self,

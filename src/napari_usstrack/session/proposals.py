@@ -98,6 +98,9 @@ class Proposals:
 
     def _reach(self, before: Tracks) -> None:
         """Remember where anything was shown, so that it is proposed again when it can be."""
+        if before.names == self.tracks.names:
+            self._reached |= before.present
+            return
         for column, name in enumerate(self.tracks.names):
             if name in before.names:
                 self._reached[:, column] |= before.present[:, before.column(name)]
@@ -105,8 +108,9 @@ class Proposals:
     def _forget(self, cells: Mask) -> None:
         blank = blank_arrays(1, 1)
         arrays = arrays_of(self.tracks)
+        gone = (cells & (self.tracks.source > 0)).nonzero()
         for name in CELL_ARRAYS:
-            arrays[name][cells] = blank[name][0, 0]
+            arrays[name][gone] = blank[name][0, 0]
         self.tracks = _with(self.tracks, arrays)
 
     def _follow_roster(self, edit: Edit, annotations: Tracks) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from napari.utils.colormaps import Colormap
 from napari_usstrack.core.coords import swapped
 from napari_usstrack.core.tracks import Tracks as ClipTracks
 from napari_usstrack.widgets import layers as arrays
-from napari_usstrack.widgets.layers import Placement, Rows, Segments
+from napari_usstrack.widgets.layers import Look, Placement, Rows, Segments
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -94,23 +94,71 @@ def resize(layer: Points, size: float) -> None:
     layer.current_size = size
 
 
-def write_editor(
-    layer: Points, placement: Placement, rows: Rows, hidden: Collection[str] = ()
-) -> None:
-    """Show labels and proposals; positions, features and colours change together."""
-    coordinates = placement.coordinates(rows.frames, rows.xy)
-    if not np.array_equal(layer.data, coordinates):
-        layer.selected_data = set()
-        layer.data = coordinates
-    layer.features = rows.features
-    if not len(rows.keys):
-        return
-    look = arrays.look_of(rows)
-    layer.face_color = look.face
-    layer.border_color = look.border
-    layer.symbol = look.symbol
-    layer.text.color = [arrays.rgba(colour) for colour in rows.colours]
-    layer.shown = np.array([name not in hidden for _, name in rows.keys])
+class EditorWriter:
+    """Writes labels and proposals into their layer, as little as will do.
+
+    Parameters
+    ----------
+    layer : Points
+        The labels layer.
+    placement : Placement
+        Axes of the clip.
+
+    Notes
+    -----
+    Every property set on a Points layer draws it anew, at one to eight
+    milliseconds each; while rows stay the same in number, places are written
+    into the layer's own array and it is drawn once.
+    """
+
+    def __init__(self, layer: Points, placement: Placement) -> None:
+        self._layer = layer
+        self._placement = placement
+        self._rows: Rows | None = None
+        self._look: Look | None = None
+
+    def write(self, rows: Rows, hidden: frozenset[str]) -> None:
+        """Show rows; the points in `hidden` are kept, but not drawn."""
+        layer, before, look = self._layer, self._rows, arrays.look_of(rows)
+        coordinates = self._placement.coordinates(rows.frames, rows.xy)
+        same = before is not None and len(layer.data) == len(coordinates) == len(before.keys)
+        if same:
+            layer.data[:] = coordinates
+        else:
+            layer.selected_data = set()
+            layer.data = coordinates
+        self._write_features(rows, before if same else None)
+        self._write_look(rows, look, before if same else None)
+        shown = np.array([name not in hidden for _, name in rows.keys], dtype=bool)
+        if not np.array_equal(shown, layer.shown):
+            layer.shown = shown
+        self._rows, self._look = rows, look
+        if same:
+            layer.refresh(extent=False, thumbnail=False)
+
+    def _write_features(self, rows: Rows, before: Rows | None) -> None:
+        features = rows.features
+        if before is None or not np.array_equal(before.features["point"], features["point"]):
+            self._layer.features = features
+            return
+        table = self._layer.features
+        for name in ("confidence", "visible", "source"):
+            if not np.array_equal(before.features[name], features[name]):
+                table[name] = features[name]
+
+    def _write_look(self, rows: Rows, look: Look, before: Rows | None) -> None:
+        layer, old = self._layer, self._look
+        if not len(rows.keys):
+            return
+        known = before is not None and old is not None
+        if not (known and np.array_equal(old.face, look.face)):
+            layer.face_color = look.face
+        if not (known and np.array_equal(old.border, look.border)):
+            layer.border_color = look.border
+        if not (known and np.array_equal(old.symbol, look.symbol)):
+            layer.symbol = look.symbol
+        if before is None or before.colours != rows.colours:
+            layer.text.color = [arrays.rgba(colour) for colour in rows.colours]
 
 
 def skeleton_layer(name: str, geometry: Mapping[str, Any], placement: Placement) -> Vectors:

@@ -27,6 +27,7 @@ LOST, DOUBTFUL, SURE = "#ff3b30", "#ffb000", "#6cf0ff"
 HALF_SURE = 0.5
 SKELETON = "skeleton"
 
+_WORDS = np.array([source.name.lower() for source in Source], dtype=object)
 LayerTuple = tuple[Any, dict[str, Any], str]
 
 
@@ -131,7 +132,6 @@ def rows_at(tracks: Tracks, cells: list[tuple[int, int]]) -> Rows:
     columns = np.array([column for _, column in cells], dtype=np.intp)
     names = [tracks.names[column] for column in columns]
     confidence = tracks.confidence[frames, columns]
-    words = [source.name.lower() for source in Source]
     return Rows(
         keys=tuple(zip(frames.tolist(), names, strict=True)),
         xy=tracks.xy[frames, columns].reshape(-1, 2),
@@ -139,7 +139,7 @@ def rows_at(tracks: Tracks, cells: list[tuple[int, int]]) -> Rows:
             "point": np.array(names, dtype=object),
             "confidence": np.where(np.isnan(confidence), 1.0, confidence).astype(np.float64),
             "visible": tracks.visible[frames, columns],
-            "source": np.array([words[s] for s in tracks.source[frames, columns]], dtype=object),
+            "source": _WORDS[tracks.source[frames, columns]],
         },
         colours=tuple(tracks.points[column].colour for column in columns),
         proposed=~tracks.by_hand[frames, columns],
@@ -210,8 +210,10 @@ def rgba(colour: str) -> tuple[float, float, float, float]:
     return red, green, blue, 1.0
 
 
-def skeleton(annotations: Tracks, shown: Tracks, frame: int, hidden: Collection[str]) -> Segments:
+def skeleton(annotations: Tracks, under: Tracks, frame: int, hidden: Collection[str]) -> Segments:
     """Segments between neighbouring points of every group that is a line or a contour.
+
+    Points lie where they are labelled, else where they are proposed.
 
     Returns
     -------
@@ -223,10 +225,9 @@ def skeleton(annotations: Tracks, shown: Tracks, frame: int, hidden: Collection[
     for point in annotations.points:
         if point.kind == "point" or not point.group or point.name in hidden:
             continue
-        column = shown.column(point.name)
-        if not shown.present[frame, column]:
+        here = _place_in(annotations, under, frame, point.name)
+        if np.isnan(here[0]):
             continue
-        here = shown.xy[frame, column]
         if point.group in last:
             starts.append(last[point.group])
             ends.append(here)
@@ -237,6 +238,13 @@ def skeleton(annotations: Tracks, shown: Tracks, frame: int, hidden: Collection[
         np.array(ends, dtype=np.float64).reshape(-1, 2),
         np.array(colours, dtype=np.float32).reshape(-1, 4),
     )
+
+
+def _place_in(annotations: Tracks, under: Tracks, frame: int, name: str) -> NDArray[np.float64]:
+    column = annotations.column(name)
+    if annotations.source[frame, column] != Source.MISSING:
+        return annotations.xy[frame, column]
+    return under.xy[frame, under.column(name)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,6 +36,7 @@ class PointTable(Form):
         self.colour = PushButton(text="Colour", tooltip="Choose the colour of the chosen point")
         self.remove = PushButton(text="Remove", tooltip="Remove the point, its labels and tracks")
         self._points: tuple[PointInfo, ...] = ()
+        self._offered: tuple[tuple[PointInfo, ...], frozenset[str]] | None = None
         self._writing = False
         self._style()
         self.wide(self.table)
@@ -56,6 +57,10 @@ class PointTable(Form):
 
     def offer(self, points: Sequence[PointInfo], hidden: Collection[str]) -> None:
         """Show these points."""
+        now = (tuple(points), frozenset(hidden))
+        if now == self._offered:
+            return
+        self._offered = now
         chosen = self.chosen
         self._points = tuple(points)
         self._writing = True
@@ -107,8 +112,10 @@ class PointTable(Form):
             return
         point = self._points[item.row()]
         if item.column() == NAME and item.text().strip() != point.name:
+            self._offered = None
             self.renamed.emit(point.name, item.text().strip())
         elif item.column() == GROUP and item.text().strip() != point.group:
+            self._offered = None
             self.described.emit(point.name, {"group": item.text().strip()})
         elif item.column() == SHOWN:
             self.hidden.emit(self._unchecked())

@@ -76,8 +76,7 @@ class SkeletonView:
         bench = self._bench
         session = bench.session
         frame = session.frame
-        shown = session.curation.shown
-        found = skeleton(session.annotations, shown, frame, bench.hidden)
+        found = skeleton(session.annotations, session.curation.under, frame, bench.hidden)
         if self._layer is None:
             if not len(found.starts):
                 return

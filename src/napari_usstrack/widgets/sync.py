@@ -54,6 +54,8 @@ class LabelSync:
         self.next_name = next_name
         self.placed: Callable[[str, int], object] = _ignore
         self._rows: Rows | None = None
+        self._writer = build.EditorWriter(layer, placement)
+        self._expected = ""
         self._writing = False
         self.hidden: frozenset[str] = frozenset()
         layer.events.data.connect(self._on_data)
@@ -83,7 +85,7 @@ class LabelSync:
         annotations, under = self.session.annotations, self.session.curation.under
         rows = editor_rows(annotations, under, self.session.frame, self.keys)
         with self._own():
-            build.write_editor(self.layer, self.placement, rows, self.hidden)
+            self._writer.write(rows, self.hidden)
             self._rows = rows
             self._mark_selected()
         told = tag(LABELS, annotations, self.placement)
@@ -92,7 +94,8 @@ class LabelSync:
 
     def expect(self, name: str) -> None:
         """Give the next clicked point its name before the click."""
-        if self.layer.feature_defaults["point"].iloc[0] != name:
+        if self._expected != name:
+            self._expected = name
             self.layer.feature_defaults = {**build.BLANK_FEATURES, "point": name}
 
     def put(self, name: str, frame: int, xy: NDArray[np.float64]) -> None:

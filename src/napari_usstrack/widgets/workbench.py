@@ -258,7 +258,7 @@ class Workbench:
         build.resize(layer, self.marker_px)
         self.sync = LabelSync(self.session, layer, self.placement, self._next_name, self._complain)
         self.sync.hidden = self._hidden
-        self.pointing = Pointing(self.sync, lambda: self.viewer.camera.zoom, self._pick)
+        self.pointing = Pointing(self.sync, lambda: self.viewer.scene.camera.zoom, self._pick)
         return layer
 
     def _leave_labels(self) -> None:
