@@ -36,6 +36,15 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
+class Format(StrEnum):
+    """Kinds of files that hold labels."""
+
+    DUSTRACK = "dustrack"
+    DEEPLABCUT = "deeplabcut"
+    CSV = "csv"
+    PROJECT = "project"
+
+
 Clip = Annotated[Path, typer.Argument(help="Video file, DICOM, stack or folder of images.")]
 Scale = Annotated[
     str | None,
@@ -132,6 +141,45 @@ def fill(
     video, labels = _inputs(clip, points, (output, overlay), mm_per_px, fps)
     work = filling.fill(video, labels, tracker, extend=extend)
     _write(video, _run(work, "Filling"), output, overlay)
+
+
+@app.command(
+    epilog="Example: usstrack convert trial01_annotations_me.json labels.csv --clip trial01.mp4"
+)
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="File of labels; --from lists the formats.")
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="File to write, or with --to a folder."),
+    ],
+    clip: Annotated[Path | None, typer.Option("--clip", help="Video the labels belong to.")] = None,
+    reads: Annotated[
+        Format | None, typer.Option("--from", help="Format of IN; by default told from the file.")
+    ] = None,
+    writes: Annotated[
+        Format | None, typer.Option("--to", help="Format of OUT; by default told from its name.")
+    ] = None,
+    scorer: Annotated[
+        str,
+        typer.Option("--scorer", metavar="NAME", help="Who labelled, for a file name in a folder."),
+    ] = "",
+) -> None:
+    """Turn labels of DUSTrack or DeepLabCut into ours, and back."""
+    from napari_usstrack.pipelines.convert import convert as converting
+
+    made = converting(
+        *(source, target),
+        clip=clip,
+        reads=reads.value if reads else "",
+        writes=writes.value if writes else "",
+        scorer=scorer,
+    )
+    counts = f"{made.points} points, {made.frames} frames, {made.cells} cells"
+    typer.echo(f"{made.path}: {counts}")
+    for note in made.notes:
+        typer.echo(f"  {'note':<9}{note}")
 
 
 @app.command(epilog="Example: usstrack demo --output usstrack-demo")

@@ -19,7 +19,7 @@ from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.sample import embedded_cine
 from napari_usstrack.session import Session
 
-COMMANDS = ("info", "track", "fill", "demo", "open")
+COMMANDS = ("info", "track", "fill", "convert", "demo", "open")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -441,6 +441,81 @@ def test_a_project_of_another_clip_says_so(clip, moving):
     with pytest.raises(UsstrackError, match="belongs to another clip") as caught:
         Session.open(clip)
     assert "\n" not in str(caught.value)
+
+
+# --- convert ---------------------------------------------------------------------------------
+
+LABELS = '{"0": {"0": [40.5, 40.0], "7": [44.0, 38.125]}, "1": {}}'
+
+
+@pytest.fixture
+def annotations(tmp_path) -> Path:
+    path = tmp_path / "clip_annotations_me.json"
+    path.write_text(json.dumps(json.loads(LABELS), indent=4))
+    return path
+
+
+def test_convert_to_a_table_and_back(usstrack, tmp_path, clip, annotations):
+    ran = usstrack("convert", annotations, tmp_path / "labels.csv", "--clip", clip)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.strip() == f"{tmp_path / 'labels.csv'}: 2 points, 2 frames, 2 cells"
+    (tmp_path / "out").mkdir()
+    ran = usstrack(
+        *("convert", tmp_path / "labels.csv", tmp_path / "out", "--clip", clip),
+        *("--to", "dustrack", "--scorer", "me"),
+    )
+    assert (ran.code, ran.err) == (0, "")
+    written = tmp_path / "out" / annotations.name
+    assert written.read_bytes() == annotations.read_bytes()
+
+
+def test_convert_to_a_project_that_opens(usstrack, tmp_path, clip, annotations):
+    ran = usstrack("convert", annotations, tmp_path, "--clip", clip, "--to", "project")
+    assert ran.code == 0, ran.err
+    with Session.open(clip) as session:
+        assert session.annotations.xy[7, 0].tolist() == [44.0, 38.125]
+
+
+def test_convert_prints_every_note(usstrack, tmp_path, annotations):
+    target = tmp_path / "CollectedData_me.csv"
+    ran = usstrack("convert", annotations, target)
+    assert ran.code == 0
+    assert "Without a clip, 8 frames" in ran.out
+    assert "point0" in ran.out
+    assert all(line.startswith("  note ") for line in ran.out.splitlines()[1:])
+    assert target.read_text().splitlines()[3] == "labeled-data,clip,img0.png,40.5,40.0,,"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere.json", "a.csv"], "nowhere.json cannot be read"),
+        (["clip_annotations_me.json", "a.txt"], "no kind that can be told"),
+        (["clip_annotations_me.json", "."], "is a folder"),
+        (["clip_annotations_me.json", ".", "--to", "csv"], "is a folder"),
+        (["clip_annotations_me.json", "clip_annotations_me.json"], "is an input"),
+        (["clip_annotations_me.json", "clip.npy", "--to", "csv", "--clip", "clip.npy"], "is an in"),
+        (["clip_annotations_me.json", "c.usstrack.json"], "name the video with --clip"),
+        (["clip_annotations_me.json", "no/a.csv"], "cannot be written"),
+        (["clip_annotations_me.json", "a.csv", "--from", "csv"], "no column frame"),
+        (["clip_annotations_me.json", "CollectedData.csv", "--to", "deeplabcut"], "CollectedData_"),
+        (["clip.npy", "a.csv"], "no kind that can be told"),
+    ],
+    ids=lambda v: " ".join(v)[:40],
+)
+def test_convert_that_cannot_be_done(
+    usstrack, tmp_path, clip, annotations, words, said, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    before = sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir())
+    assert_one_sentence(usstrack("convert", *words), said)
+    assert sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir()) == before
+
+
+def test_convert_labels_of_a_longer_clip(usstrack, tmp_path, clip, annotations):
+    annotations.write_text('{"0": {"8": [1, 2]}}')
+    ran = usstrack("convert", annotations, tmp_path / "a.csv", "--clip", clip)
+    assert_one_sentence(ran, "labels frame 8", "frames 0 to 7")
 
 
 # --- open ------------------------------------------------------------------------------------
