@@ -72,8 +72,89 @@ def test_a_working_day(clip):
         assert state(again) == before
         assert {name: run.log for name, run in again.runs.items()} == logs
         assert not again.unsaved
-        assert again.history.undo_name is None
         assert again.read_only == ""
+        for expected in states[-2::-1]:
+            assert again.undo()
+            assert state(again) == expected
+        assert again.undo() is None
+        for expected in states[1:]:
+            assert again.redo()
+            assert state(again) == expected
+
+
+def test_what_was_done_and_not_saved_is_recovered(clip):
+    with Session.open(clip) as session:
+        session.place("tip", 0, (40, 40))
+        session.save()
+        session.place("tip", 3, (43, 38))
+        session.track(**SMALL)
+        session.undo()
+        session.undo()
+        session.redo()
+        session.note("mark", "marked_frames", [3])
+        session.calibrate(session.annotations.video.calibration.with_spacing((0.2, 0.2), "typed"))
+        before = state(session), session.events, session.annotations.video.spacing_mm
+    with Session.open(clip) as again:
+        assert len(again.recoverable) == 7
+        assert not again.annotations.present[3, 0]
+        assert again.recover() == 7
+        assert (state(again), again.events, again.annotations.video.spacing_mm) == before
+        assert again.unsaved
+        assert again.history.redo_name is None
+        again.save()
+    with Session.open(clip) as third:
+        assert third.recoverable == ()
+        assert (state(third), third.events, third.annotations.video.spacing_mm) == before
+        while third.undo():
+            pass
+        assert third.annotations.names == ()
+
+
+def test_working_on_puts_what_was_not_saved_aside(clip):
+    with Session.open(clip) as session:
+        session.place("tip", 0, (40, 40))
+    with Session.open(clip) as again:
+        assert len(again.recoverable) == 1
+        again.place("base", 0, (50, 35))
+        assert again.recoverable == ()
+    with Session.open(clip) as third:
+        assert third.recover() == 1
+        assert third.annotations.names == ("base",)
+    assert list(clip.parent.glob("clip.npy.usstrack.journal.*.bak"))
+
+
+def test_putting_aside_tells_where(clip):
+    with Session.open(clip) as session:
+        session.place("tip", 0, (40, 40))
+    with Session.open(clip) as again:
+        kept = again.put_aside()
+        assert kept is not None
+        assert kept.exists()
+        assert again.recoverable == ()
+    with Session.open(clip) as third:
+        assert third.recoverable == ()
+
+
+def test_a_project_changed_by_hand_begins_its_history_anew(clip):
+    with Session.open(clip) as session:
+        session.place("tip", 0, (40, 40))
+        saved = session.save()
+    saved.write_text(saved.read_text().replace('"x": 40.0', '"x": 41.0'))
+    with Session.open(clip) as again:
+        assert again.annotations.xy[0, 0, 0] == 41.0
+        assert again.history.undo_name is None
+        assert "undo begins anew" in again.notes[0]
+
+
+def test_saving_in_another_place_takes_the_history_along(clip, tmp_path):
+    there = tmp_path / "copy.usstrack.json"
+    with Session.open(clip) as session:
+        session.place("tip", 0, (40, 40))
+        session.save(there)
+        session.place("tip", 1, (41, 40))
+    with Session.open(clip, project=there) as again:
+        assert again.undo() == "place tip"
+        assert again.annotations.names == ()
 
 
 def test_a_tracked_point_is_corrected_and_filled_again(clip):

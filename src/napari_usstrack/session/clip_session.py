@@ -11,33 +11,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from numpy.typing import ArrayLike
 from psygnal import Signal
 
-from napari_usstrack.core import edits
 from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.core.history import Change, EventChange, History, RunChange, Together
-from napari_usstrack.core.tracks import Source, Tracks
+from napari_usstrack.core.history import Change, EventChange, History, Together
+from napari_usstrack.core.tracks import Tracks
 from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.io import project as project_files
 from napari_usstrack.io.clip import ClipVideo
-from napari_usstrack.io.locks import ProjectLock
+from napari_usstrack.io.journal_lines import Action
 from napari_usstrack.io.project import Project
 from napari_usstrack.io.registry import open_video
-from napari_usstrack.pipelines import trackers
-from napari_usstrack.pipelines.queries import Direction, Stretch
-from napari_usstrack.session import changes, running
 from napari_usstrack.session.curation import Curation
-from napari_usstrack.session.jobs import Job, JobDesk, JobState, Runner, run_in_place
+from napari_usstrack.session.jobs import JobDesk, JobState, Runner, run_in_place
+from napari_usstrack.session.keeping import Keeper
 from napari_usstrack.session.review import Review
+from napari_usstrack.session.running import Methods
+from napari_usstrack.session.verbs import Verbs
 
 PROPOSALS = "proposals"
 """Name under which proposals are saved among the runs."""
 
 
-class Session:
+class Session(Verbs, Methods):
     """Labels, runs, history and jobs of one clip.
 
     Parameters
@@ -77,17 +75,17 @@ class Session:
     ) -> None:
         project = Project(Tracks.blank(video.info), {}) if project is None else project
         self.video = video
-        self.path = path
-        self.read_only = ""
         self.history = History()
+        self._keeper = Keeper(video.info, path)
         self._annotations = project.annotations
         self._runs = dict(project.runs)
         self._project = project
+        self._edits_before = project.last_edit
         self._frame = 0
         self._selection: tuple[str, ...] = ()
         self._owned: ClipVideo | None = None
         self._saved = self._state()
-        self._lock: ProjectLock | None = None
+        self._saved_annotations = self._annotations
         self._desk = JobDesk(runner, self.job_changed.emit, self._deliver)
         proposals = self._runs.pop(PROPOSALS, None)
         self.curation = Curation(self, runner)
@@ -186,14 +184,15 @@ class Session:
         """What is noted about the clip as a whole, plain values by key."""
         return dict(self._project.extra.get("events", {}))
 
-    def note(self, name: str, key: str, value: Any) -> None:
-        """Note a plain value about the clip as a whole, or forget it with None; undoable."""
-        self.do(EventChange(name, key, self.events.get(key), value))
-
     @property
     def unsaved(self) -> bool:
         """Whether anything changed since the last save."""
         return self._saved != self._state()
+
+    @property
+    def saved_annotations(self) -> Tracks:
+        """Labels as they were last saved, or opened."""
+        return self._saved_annotations
 
     def run_or_none(self, name: str) -> Tracks | None:
         """The named run, if there is one."""
@@ -207,60 +206,19 @@ class Session:
         """Apply a change and remember it."""
         self._apply(change)
         self.history.did(change)
+        self._keeper.did(change)
         self.history_changed.emit()
         self.curation.refresh()
 
     def undo(self) -> str | None:
         """Take the last change back; returns its name."""
         name = self.history.undo_name
-        return self._replay(self.history.undo(), name, self.history.redo)
+        return self._replay(self.history.undo(), name, self.history.redo, self._keeper.undid)
 
     def redo(self) -> str | None:
         """Do the last undone change again; returns its name."""
         name = self.history.redo_name
-        return self._replay(self.history.redo(), name, self.history.undo)
-
-    def add_point(self, name: str, **details: Any) -> None:
-        """Add a named point; details are `group`, `kind` and `colour`."""
-        self.do(changes.adding(self._annotations, name, **details))
-
-    def place(self, name: str, frame: int, xy: ArrayLike, source: Source = Source.MANUAL) -> None:
-        """Place or move a point, adding it if it is new; xy in px."""
-        known = name in self._annotations.names
-        column = self._annotations.column(name) if known else 0
-        rows = range(self._annotations.shape[0])
-        moved = known and frame in rows and self._annotations.present[frame, column]
-        self.place_all(f"{'move' if moved else 'place'} {name}", {(frame, name): xy}, source)
-
-    def place_all(self, name: str, places: changes.Places, source: Source = Source.MANUAL) -> None:
-        """Place or, with None, forget many cells as one change; xy in px."""
-        info = self.video.info
-        self.do(changes.placing(self._annotations, name, places, source, info))
-
-    def rename_point(self, old: str, new: str) -> None:
-        """Give a point another name, in labels and runs."""
-        self.do(changes.renaming(self._annotations, self._runs, old, new))
-
-    def describe_point(self, name: str, **details: Any) -> None:
-        """Change `group`, `kind` or `colour` of a point, in labels and runs."""
-        self.do(changes.describing(self._annotations, self._runs, name, **details))
-
-    def remove_point(self, name: str) -> None:
-        """Remove a point with its labels, and from the runs."""
-        self.do(changes.removing(self._annotations, self._runs, name))
-
-    def order_points(self, names: Sequence[str]) -> None:
-        """Put the points into another order."""
-        self.do(changes.ordering(self._annotations, names))
-
-    def delete(self, name: str, frame: int) -> None:
-        """Forget a point in one frame."""
-        self.do(edits.clear(self._annotations, [frame], [name]))
-
-    def set_run(self, name: str, run: Tracks | None) -> None:
-        """Add, replace or, with None, remove a run; undoable."""
-        verb = "remove" if run is None else "replace" if name in self._runs else "add"
-        self.do(RunChange(f"{verb} run {name}", name, self._runs.get(name), run))
+        return self._replay(self.history.redo(), name, self.history.undo, self._keeper.redid)
 
     def _deliver(self, name: str, run: Tracks) -> None:
         """Take over the result of a job and show it under the labels."""
@@ -272,56 +230,65 @@ class Session:
         info = self.video.info.calibrated(calibration)
         self._annotations = self._annotations.with_video(info)
         self._runs = {name: run.with_video(info) for name, run in self._runs.items()}
+        self._keeper.calibrated(calibration)
         self.calibrated.emit(calibration)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a job is under way."""
-        return self._desk.busy
-
-    def start(self, job: Job) -> None:
-        """Start a job, cancelling one that still runs."""
-        self._desk.start(job)
-
-    def cancel(self) -> None:
-        """Cancel the job under way, if any; its result will not arrive."""
-        self._desk.cancel()
-
-    def track(
-        self,
-        *,
-        run: str = "track",
-        method: str = trackers.DEFAULT,
-        options: Mapping[str, Any] | None = None,
-        start: int | None = None,
-        stop: int | None = None,
-        direction: Direction = "both",
-    ) -> None:
-        """Start following every labelled point from its first label."""
-        tracker = trackers.make(method, options)
-        self.start(running.tracking(self, run, tracker, start, stop, direction))
-
-    def fill(
-        self,
-        *,
-        run: str = "fill",
-        method: str = trackers.DEFAULT,
-        options: Mapping[str, Any] | None = None,
-        spans: Sequence[Stretch] | None = None,
-        extend: bool = False,
-    ) -> None:
-        """Start filling between anchors; with `spans`, only those of a former run."""
-        tracker = trackers.make(method, options)
-        self.start(running.filling(self, run, tracker, spans, extend))
-
     def claim(self, path: Path) -> None:
-        """Take the project's lock; without it the session is read-only."""
-        self._lock = ProjectLock(path)
-        self._lock.acquire()
-        self.read_only = self._lock.reason
+        """Take the project's lock and its history; without the lock the session is read-only."""
+        journal = self._keeper.claim(path, self._project, self._runs)
+        if journal is None:
+            return
+        for name, run in journal.runs.items():
+            if run is None:
+                self._runs.pop(name, None)
+            else:
+                self._runs[name] = run
+        self.history = journal.history
+        self._edits_before -= len(self.history)
+        self._saved = self._state()
+
+    @property
+    def path(self) -> Path | None:
+        """The project file; None until one is chosen."""
+        return self._keeper.path
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be saved here, or an empty string."""
+        return self._keeper.read_only
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the files found, one sentence each."""
+        return self._keeper.notes
+
+    @property
+    def recoverable(self) -> tuple[Action, ...]:
+        """What an earlier session did and did not save; working on puts it aside."""
+        return self._keeper.unsaved
+
+    def recover(self) -> int:
+        """Do again what an earlier session did and did not save; returns how many actions."""
+        propagating, self.curation.propagating = self.curation.propagating, False
+        with self._keeper.recovering() as actions:
+            count = 0
+            for action in actions:
+                self._do_again(action)
+                count += 1
+        self.curation.propagating = propagating
+        self.curation.refresh()
+        return count
+
+    def put_aside(self) -> Path | None:
+        """Leave what an earlier session did not save in a file; returns it."""
+        return self._keeper.put_aside()
+
+    def sync(self) -> None:
+        """Force the journal to disk, to outlast a power cut."""
+        self._keeper.sync()
 
     def save(self, path: str | Path | None = None) -> Path:
-        """Write labels and runs; returns the project file.
+        """Write labels, runs and history; returns the project file.
 
         Another `path` is where the session saves from then on.
 
@@ -330,37 +297,22 @@ class Session:
         UsstrackError
             When the project is open elsewhere, or the folder is not writable.
         """
-        target = self.path if path is None else Path(path)
-        if target is None:
-            raise UsstrackError("This clip has no file beside which to save; choose a file name.")
-        here = self.path is not None and target.resolve() == self.path.resolve()
-        if here and self.read_only:
-            raise UsstrackError(self.read_only)
-        if not here:
-            self._move_to(target)
         project = replace(
             self._project,
             annotations=self._annotations,
             runs=self._runs_to_save(),
-            last_edit=self._project.last_edit + len(self.history),
+            last_edit=self._edits_before + len(self.history),
         )
-        project_files.save(project, target)
+        where = None if path is None else Path(path)
+        target = self._keeper.save(project, self._runs, self.history, where)
         self._saved = self._state()
+        self._saved_annotations = self._annotations
         return target
 
     def _runs_to_save(self) -> dict[str, Tracks]:
         proposals = self.curation.proposals
         extra = {PROPOSALS: proposals} if proposals.present.any() else {}
         return {**self._runs, **extra}
-
-    def _move_to(self, target: Path) -> None:
-        """Save there from now on, if nobody else does."""
-        lock = ProjectLock(target)
-        if not lock.acquire():
-            raise UsstrackError(lock.reason)
-        if self._lock is not None:
-            self._lock.release()
-        self._lock, self.path, self.read_only = lock, target, ""
 
     def _state(self) -> tuple[Change | None, Calibration]:
         return self.history.last, self._annotations.video.calibration
@@ -369,9 +321,7 @@ class Session:
         """Cancel jobs and give the project's lock back."""
         self.cancel()
         self.curation.close()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._keeper.close()
         if self._owned is not None:
             self._owned.close()
             self._owned = None
@@ -410,8 +360,22 @@ class Session:
         self._project = replace(self._project, extra={**self._project.extra, "events": events})
         self.event_changed.emit(key)
 
+    def _do_again(self, action: Action) -> None:
+        if action.change is not None:
+            self.do(action.change)
+        elif action.calibration is not None:
+            self.calibrate(action.calibration)
+        elif action.kind == "undo":
+            self.undo()
+        else:
+            self.redo()
+
     def _replay(
-        self, change: Change | None, name: str | None, take_back: Callable[[], object]
+        self,
+        change: Change | None,
+        name: str | None,
+        take_back: Callable[[], object],
+        record: Callable[[], object],
     ) -> str | None:
         if change is None:
             return None
@@ -420,6 +384,7 @@ class Session:
         except UsstrackError:
             take_back()
             raise
+        record()
         self.history_changed.emit()
         self.curation.refresh()
         return name

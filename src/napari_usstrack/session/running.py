@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from napari_usstrack.core.tracker import Tracker
+from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.fill import fill, fill_ticket
 from napari_usstrack.pipelines.queries import Direction, Stretch, frame_span
 from napari_usstrack.pipelines.track import track, track_ticket
 from napari_usstrack.session.host import Host
-from napari_usstrack.session.jobs import Job
+from napari_usstrack.session.jobs import Job, JobDesk
 
 
 def tracking(
@@ -55,3 +57,49 @@ def filling(
         lambda: fill_ticket(session.annotations, tracker, spans, **former()),
         lambda: fill(session.video, session.annotations, tracker, spans, **former()),
     )
+
+
+class Methods(Host, Protocol):
+    """Starts the jobs of a session, one at a time."""
+
+    _desk: JobDesk
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way."""
+        return self._desk.busy
+
+    def start(self, job: Job) -> None:
+        """Start a job, cancelling one that still runs."""
+        self._desk.start(job)
+
+    def cancel(self) -> None:
+        """Cancel the job under way, if any; its result will not arrive."""
+        self._desk.cancel()
+
+    def track(
+        self,
+        *,
+        run: str = "track",
+        method: str = trackers.DEFAULT,
+        options: Mapping[str, Any] | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        direction: Direction = "both",
+    ) -> None:
+        """Start following every labelled point from its first label."""
+        tracker = trackers.make(method, options)
+        self.start(tracking(self, run, tracker, start, stop, direction))
+
+    def fill(
+        self,
+        *,
+        run: str = "fill",
+        method: str = trackers.DEFAULT,
+        options: Mapping[str, Any] | None = None,
+        spans: Sequence[Stretch] | None = None,
+        extend: bool = False,
+    ) -> None:
+        """Start filling between anchors; with `spans`, only those of a former run."""
+        tracker = trackers.make(method, options)
+        self.start(filling(self, run, tracker, spans, extend))
