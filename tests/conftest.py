@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 os.environ["NAPARI_ASYNC"] = "0"
 os.environ.setdefault("QT_API", "pyqt6")
+os.environ.setdefault("USSTRACK_DATA_DIR", tempfile.mkdtemp(prefix="usstrack-tests-"))
 
 settings.register_profile(
     "usstrack",

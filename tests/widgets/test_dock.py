@@ -17,11 +17,11 @@ pytestmark = pytest.mark.window
 @pytest.fixture
 def window(make_napari_viewer, qtbot, monkeypatch):
     """A viewer with the dock, and the sentences it showed as notifications."""
-    from napari_usstrack.widgets import main
+    from napari_usstrack.widgets import files, main
 
     shown: list[str] = []
     monkeypatch.setattr(main, "show_error", shown.append)
-    monkeypatch.setattr(main, "show_info", shown.append)
+    monkeypatch.setattr(files, "show_info", shown.append)
     viewer = make_napari_viewer()
     _, dock = viewer.window.add_plugin_dock_widget("napari-usstrack", "USSTrack")
     qtbot.addWidget(dock)

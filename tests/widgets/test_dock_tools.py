@@ -13,11 +13,11 @@ pytestmark = pytest.mark.window
 @pytest.fixture
 def window(make_napari_viewer, qtbot, monkeypatch, clip_file):
     """A viewer with the dock and a clip with two labelled points."""
-    from napari_usstrack.widgets import main
+    from napari_usstrack.widgets import files, main
 
     shown: list[str] = []
     monkeypatch.setattr(main, "show_error", shown.append)
-    monkeypatch.setattr(main, "show_info", shown.append)
+    monkeypatch.setattr(files, "show_info", shown.append)
     viewer = make_napari_viewer()
     _, dock = viewer.window.add_plugin_dock_widget("napari-usstrack", "USSTrack")
     qtbot.addWidget(dock)

@@ -185,7 +185,7 @@ class TestInAWindow:
         viewer.open(clip_file, plugin=PLUGIN)
         commands.add_points()
         dock = self.dock(viewer)
-        assert dock.bench.labels.mode == "add"
+        assert dock.bench.pointing.placing
         dock.bench.labels.add([[0, 40.0, 48.0]])
         commands.track()
         qtbot.waitUntil(lambda: not dock.bench.session.busy, timeout=20_000)

@@ -10,7 +10,6 @@ from napari_usstrack.core.coords import Crop, Flip
 from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.io.array_video import array_video
 from napari_usstrack.io.display import DisplayClip, enhanced, moving_panel
-from napari_usstrack.widgets.keybindings import KEYS, shown, table_html
 from napari_usstrack.widgets.layers import Placement, calibrated_axes
 from napari_usstrack.widgets.view import View, mirror, window_translate
 
@@ -90,17 +89,3 @@ def test_moving_panel_finds_where_the_picture_changes() -> None:
 def test_moving_panel_of_a_still_or_a_full_picture_is_none(picture) -> None:
     assert moving_panel(array_video(picture)) is None
     assert moving_panel(array_video(np.zeros((5, 30, 40), dtype=np.uint8))) is None
-
-
-def test_keys_are_unique_and_free_in_napari() -> None:
-    from napari.utils.shortcuts import default_shortcuts
-
-    taken = {str(key) for keys in default_shortcuts.values() for key in keys}
-    ours = [shown(key.key) for key in KEYS]
-    assert len(set(ours)) == len(ours)
-    assert not set(ours) & taken
-
-
-def test_key_table_names_every_key() -> None:
-    text = table_html()
-    assert all(shown(key.key) in text and key.text in text for key in KEYS)

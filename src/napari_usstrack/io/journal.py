@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
+from weakref import finalize
 
 from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.errors import UsstrackError
@@ -259,6 +260,7 @@ class Journal:
         self._keep = self._keep_found = False
         self._writer.forget(self._place.lines)
         self._file = self.path.open("ab", buffering=0)
+        self._closing = finalize(self, self._file.close)
         return kept
 
     def _rest(self) -> None:
@@ -286,7 +288,7 @@ class Journal:
 
     def _close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            self._closing()
             self._file = None
 
 

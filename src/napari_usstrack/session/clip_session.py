@@ -85,7 +85,7 @@ class Session(Verbs, Methods):
         self._selection: tuple[str, ...] = ()
         self._owned: ClipVideo | None = None
         self._saved = self._state()
-        self._saved_annotations = self._annotations
+        self._saved_annotations, self._saved_runs = self._annotations, dict(self._runs)
         self._desk = JobDesk(runner, self.job_changed.emit, self._deliver)
         proposals = self._runs.pop(PROPOSALS, None)
         self.curation = Curation(self, runner)
@@ -193,6 +193,12 @@ class Session(Verbs, Methods):
     def saved_annotations(self) -> Tracks:
         """Labels as they were last saved, or opened."""
         return self._saved_annotations
+
+    @property
+    def runs_changed(self) -> int:
+        """Runs added, replaced or removed since the last save."""
+        names = {*self._runs, *self._saved_runs}
+        return sum(self._runs.get(name) is not self._saved_runs.get(name) for name in names)
 
     def run_or_none(self, name: str) -> Tracks | None:
         """The named run, if there is one."""
@@ -306,7 +312,7 @@ class Session(Verbs, Methods):
         where = None if path is None else Path(path)
         target = self._keeper.save(project, self._runs, self.history, where)
         self._saved = self._state()
-        self._saved_annotations = self._annotations
+        self._saved_annotations, self._saved_runs = self._annotations, dict(self._runs)
         return target
 
     def _runs_to_save(self) -> dict[str, Tracks]:

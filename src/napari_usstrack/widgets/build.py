@@ -150,12 +150,12 @@ class EditorWriter:
         layer, old = self._layer, self._look
         if not len(rows.keys):
             return
-        known = before is not None and old is not None
-        if not (known and np.array_equal(old.face, look.face)):
+        known = old if before is not None else None
+        if known is None or not np.array_equal(known.face, look.face):
             layer.face_color = look.face
-        if not (known and np.array_equal(old.border, look.border)):
+        if known is None or not np.array_equal(known.border, look.border):
             layer.border_color = look.border
-        if not (known and np.array_equal(old.symbol, look.symbol)):
+        if known is None or not np.array_equal(known.symbol, look.symbol):
             layer.symbol = look.symbol
         if before is None or before.colours != rows.colours:
             layer.text.color = [arrays.rgba(colour) for colour in rows.colours]

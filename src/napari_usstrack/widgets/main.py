@@ -6,21 +6,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from magicgui.widgets import PushButton
-from napari.layers import Image, Points
-from napari.utils.notifications import show_error, show_info
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from napari.layers import Image
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.io.tables import write_tracks
 from napari_usstrack.session import JobState, Runner
 from napari_usstrack.widgets.clip_panel import ClipPanel
+from napari_usstrack.widgets.curator import Curator
+from napari_usstrack.widgets.files import Files
 from napari_usstrack.widgets.form import Fold, Form, scrolled, sentence
-from napari_usstrack.widgets.keybindings import bind, table_html
+from napari_usstrack.widgets.keybindings import table_html
+from napari_usstrack.widgets.keyboard import Keyboard
+from napari_usstrack.widgets.points_control import PointsControl
 from napari_usstrack.widgets.points_panel import PointsPanel
 from napari_usstrack.widgets.preferences import Preferences, PreferenceWatch
+from napari_usstrack.widgets.recent import RecentBox
+from napari_usstrack.widgets.safety import Safety
+from napari_usstrack.widgets.traces import Traces
 from napari_usstrack.widgets.track_panel import TrackPanel
 from napari_usstrack.widgets.view_control import ViewControl
 from napari_usstrack.widgets.view_panel import ViewPanel
@@ -58,7 +63,32 @@ class UsstrackDock(QWidget):
         self.undo = PushButton(text="Undo", tooltip="Take the last change back (Ctrl+Z)")
         self.redo = PushButton(text="Redo", tooltip="Do it again (Ctrl+Shift+Z)")
         self.save = PushButton(text="Save project", tooltip="Labels and tracks, beside the clip")
-        self.export = PushButton(text="Export CSV", tooltip="One row per frame and point")
+        self.export = PushButton(
+            text="Export…", tooltip="Tracks as a table, or labels for DUSTrack or DeepLabCut"
+        )
+        self.take_in = PushButton(
+            text="Import…", tooltip="Labels from DUSTrack, DeepLabCut, a table or a project"
+        )
+        self.traces = Traces(napari_viewer)
+        self.curator = Curator(
+            self.points,
+            open_bench=self._open_bench,
+            attempt=self._try,
+            say=self.tracking.say,
+            track=self._track_between,
+            traces=self.traces,
+            parent=self,
+        )
+        self.files = Files(self, self._open_bench)
+        self.points_control = PointsControl(
+            self.points,
+            open_bench=self._open_bench,
+            attempt=self._try,
+            adopted=self.curator.use_labels,
+        )
+        self.recent = RecentBox()
+        self.safety = Safety(self, self._all_benches, self._try, self.tracking.say)
+        self.plot = PushButton(text="Traces", tooltip="Show or hide the trace plot (I)")
         self._lay_out()
         self._viewer = napari_viewer
         self._runner = runner
@@ -82,6 +112,10 @@ class UsstrackDock(QWidget):
     def close_benches(self) -> None:
         """Cancel work, give projects back and stop listening to the viewer."""
         self.looking.stop()
+        self.curator.use(None)
+        self.traces.close()
+        self.keyboard.close()
+        self.safety.close_guard()
         self.preferences.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         for bench in self._benches.values():
@@ -91,14 +125,25 @@ class UsstrackDock(QWidget):
 
     def _lay_out(self) -> None:
         panels = Form()
-        for panel in (self.clip, Fold("Display and play", self.view), self.points, self.tracking):
+        curator = self.curator
+        for panel in (
+            self.recent,
+            self.clip,
+            Fold("Display and play", self.view),
+            self.points,
+            curator.curate,
+            Fold("Check next", curator.review),
+            Fold("Regions and comparison", curator.regions),
+            self.tracking,
+            Fold("Keys", sentence(table_html())),
+        ):
             panels.wide(panel)
-        panels.wide(Fold("Keys", sentence(table_html())))
         panels.setContentsMargins(6, 0, 6, 0)
         work = Form()
+        work.wide(self.safety)
         work.wide(self.tracking.controls)
-        work.wide(self.undo, self.redo)
-        work.wide(self.save, self.export)
+        work.wide(self.undo, self.redo, self.plot)
+        work.wide(self.save, self.take_in, self.export)
         work.setContentsMargins(6, 6, 6, 0)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 6)
@@ -118,30 +163,19 @@ class UsstrackDock(QWidget):
             (self.redo.clicked, self._redo),
             (self.save.clicked, self.save_project),
             (self.export.clicked, self.export_csv),
+            (self.take_in.clicked, self.files.take_in),
+            (self.plot.clicked, self.traces.toggle),
         ):
             signal.connect(self._guarded(action))
-        for typed, use in (
-            (self.points.adopting, self._adopt),
-            (self.points.table.removed, self._remove_point),
-            (self.points.table.ordered, self._order_points),
-            (self.points.table.hidden, self._hide_points),
-        ):
-            typed.connect(self._guarded_value(use))
         self._viewer.layers.events.removed.connect(self._on_removed)
-        self.points.table.renamed.connect(self._rename_point)
-        self.points.table.described.connect(self._describe_point)
-        bind(self._viewer, {name: self._guarded(act) for name, act in self._actions().items()})
+        self.recent.opening.connect(lambda path: self._try(lambda: self._open_again(path)))
+        actions = {name: self._guarded(act) for name, act in self._actions().items()}
+        self.keyboard = Keyboard(self._viewer, actions, self)
         self.destroyed.connect(partial(_closed, self._benches, self.preferences))
 
     def _guarded(self, action: Callable[[], object]) -> Callable[[], None]:
         def guarded() -> None:
             self._try(action)
-
-        return guarded
-
-    def _guarded_value(self, action: Callable[[Any], object]) -> Callable[[Any], None]:
-        def guarded(value: Any) -> None:
-            self._try(partial(action, value))
 
         return guarded
 
@@ -175,6 +209,8 @@ class UsstrackDock(QWidget):
             self.clip.tell(info)
             self.tracking.offer_frames(info.frame_count)
             self.view.offer(self.bench.view, self.bench.can_change_view)
+        self.curator.use(self.bench)
+        self.safety.use(self.bench)
         self._refresh()
 
     def _bench_of(self, image: Image) -> Workbench | None:
@@ -188,12 +224,15 @@ class UsstrackDock(QWidget):
                 runner=self._runner,
                 next_name=lambda: self.points.point_name,
                 complain=self._complain,
+                pick=self.points.choose,
             )
         except UsstrackError as error:
             self.clip.say(str(error))
             show_error(str(error))
             return None
         self._benches[id(image)] = bench
+        if bench.session.video.info.path:
+            self.recent.add(bench.session.video.info.path)
         bench.prefer(self.preferences.now)
         bench.session.job_changed.connect(partial(self._on_job, bench))
         bench.session.history_changed.connect(self._refresh)
@@ -210,12 +249,15 @@ class UsstrackDock(QWidget):
         labelled = session is not None and bool(session.annotations.by_hand.any())
         self.points.setEnabled(session is not None)
         self.points.offer(session.annotations.names if session else ())
-        self._refresh_table()
+        if session is not None:
+            self.points_control.refresh()
+            self.safety.refresh()
         self.tracking.busy(session is not None and session.busy, ready=labelled)
         self.undo.enabled = session is not None and session.history.undo_name is not None
         self.redo.enabled = session is not None and session.history.redo_name is not None
         self.save.enabled = labelled
-        self.export.enabled = session is not None and bool(session.runs)
+        self.export.enabled = labelled or (session is not None and bool(session.runs))
+        self.take_in.enabled = session is not None
         if session is None or not labelled:
             self.tracking.say("" if session is None else session.read_only or HINT)
         elif self.tracking.status.text() == HINT:
@@ -227,10 +269,11 @@ class UsstrackDock(QWidget):
             self.bench.sync.expect(name)
 
     def add_points(self) -> None:
-        """Open the labels layer in its add mode."""
+        """Let every click on the clip place a point."""
         layer = self._open_bench().label()
         self._viewer.layers.selection.active = layer
-        layer.mode = "add"
+        layer.mode = "pan_zoom"
+        self.curator.start_placing()
 
     def _actions(self) -> dict[str, Callable[[], object]]:
         return {
@@ -241,45 +284,12 @@ class UsstrackDock(QWidget):
             "fill": self.fill,
             "cancel": self._cancel,
             "play": self.looking.play,
-            "next_label": partial(self._to_label, 1),
-            "previous_label": partial(self._to_label, -1),
             "next_point": partial(self.points.step, 1),
             "previous_point": partial(self.points.step, -1),
             "save_project": self.save_project,
             "export_csv": self.export_csv,
+            **self.curator.actions(),
         }
-
-    def _to_label(self, direction: int) -> None:
-        bench = self._open_bench()
-        labelled = np.flatnonzero(bench.session.annotations.by_hand.any(axis=1))
-        ahead = labelled[(labelled - bench.frame) * direction > 0]
-        if ahead.size:
-            bench.show_frame(int(ahead.min() if direction > 0 else ahead.max()))
-
-    def _rename_point(self, old: str, new: str) -> None:
-        self._try(lambda: self._open_bench().session.rename_point(old, new))
-        self._refresh_table()
-
-    def _describe_point(self, name: str, details: dict[str, Any]) -> None:
-        self._try(lambda: self._open_bench().session.describe_point(name, **details))
-
-    def _remove_point(self, name: str) -> None:
-        self._open_bench().session.remove_point(name)
-
-    def _order_points(self, names: tuple[str, ...]) -> None:
-        self._open_bench().session.order_points(names)
-
-    def _hide_points(self, names: frozenset[str]) -> None:
-        self._open_bench().hidden = names
-
-    def _refresh_table(self) -> None:
-        if self.bench is not None:
-            self.points.table.offer(self.bench.session.annotations.points, self.bench.hidden)
-
-    def _adopt(self, layer: Points | None) -> None:
-        if layer is None:
-            raise UsstrackError("There is no Points layer to use; press Add points.")
-        self._open_bench().label(layer)
 
     def track(self) -> None:
         """Follow every point from its first label."""
@@ -303,6 +313,16 @@ class UsstrackDock(QWidget):
             extend=panel.extend.value,
         )
 
+    def _track_between(self, first: int, last: int) -> None:
+        self.tracking.first.value, self.tracking.last.value = first, last
+        self.track()
+
+    def _open_again(self, path: str) -> None:
+        self._viewer.open(path, plugin="napari-usstrack")
+
+    def _all_benches(self) -> list[Workbench]:
+        return list(self._benches.values())
+
     def _cancel(self) -> None:
         if self.bench is not None:
             self.bench.session.cancel()
@@ -317,25 +337,11 @@ class UsstrackDock(QWidget):
 
     def save_project(self) -> None:
         """Save beside the clip, or where the user says."""
-        session = self._open_bench().session
-        target = None
-        if session.path is None or session.read_only:
-            target = self._ask("Save project", f"{session.video.info.name}.usstrack.json")
-            if target is None:
-                return
-        show_info(f"Saved {session.save(target)}")
+        self.files.save()
 
     def export_csv(self) -> None:
-        """Write the tracks that are shown where the user says."""
-        bench = self._open_bench()
-        target = self._ask("Export tracks", f"{bench.image.name} tracks.csv")
-        if target is not None:
-            write_tracks(bench.session.shown(RUN), target)
-            show_info(f"Saved {target}")
-
-    def _ask(self, title: str, name: str) -> str | None:
-        chosen, _ = QFileDialog.getSaveFileName(self, title, name)
-        return chosen or None
+        """Write tracks or labels where the user says."""
+        self.files.export()
 
     def _open_bench(self) -> Workbench:
         if self.bench is None:
@@ -366,6 +372,8 @@ class UsstrackDock(QWidget):
             bench.close()
             if bench is self.bench:
                 self.bench = None
+                self.curator.use(None)
+                self.safety.use(None)
                 self._refresh()
 
 

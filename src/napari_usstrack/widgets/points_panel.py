@@ -68,6 +68,11 @@ class PointsPanel(Form):
             if used:
                 self.new_name.value = free_name(following(self.new_name.value), names)
 
+    def choose(self, name: str) -> None:
+        """Let the next click place a point there is."""
+        if name in self._taken:
+            self.next.value = name
+
     def step(self, by: int) -> None:
         """Let the next click place the next or the previous point."""
         choices = [NEW, *self._taken]
