@@ -257,6 +257,7 @@ class Curation:
     def _filled(self, patches: Patches) -> None:
         self._filling, self._stop_filling = (), None
         self._proposals.write(patches)
+        self.working.emit(Progress(1, 1))
         self.proposed.emit()
         self.refresh()
         self._carry_on()
@@ -265,6 +266,7 @@ class Curation:
         stop, self._stop_filling, self._filling = self._stop_filling, None, ()
         if stop is not None:
             stop()
+            self.working.emit(Progress(1, 1))
 
     def _carry_on(self) -> None:
         """Compute the next step that waits, if there is one."""

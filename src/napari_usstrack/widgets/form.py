@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 LABEL_WIDTH = 98
-NARROWEST = 290
+NARROWEST = 322
 
 
 class Form(QWidget):

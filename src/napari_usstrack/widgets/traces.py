@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_usstrack.widgets.workbench import Workbench
 
 TITLE = "USSTrack traces"
+LOWEST_PX = 200
 NOTHING = "Place a point on the clip and step; its path over time is drawn here."
 
 
@@ -35,14 +36,14 @@ class Traces:
     @property
     def visible(self) -> bool:
         """Whether the plot can be seen."""
-        return self._dock is not None and self._dock.isVisible()
+        return self._dock is not None and not self._dock.isHidden()
 
     def toggle(self) -> None:
         """Show the plot, or hide it."""
         if self.plot is None:
             self._make()
         elif self._dock is not None:
-            self._dock.setVisible(not self._dock.isVisible())
+            self._dock.setVisible(self._dock.isHidden())
         self.draw()
 
     def use(self, bench: Workbench | None) -> None:
@@ -97,6 +98,7 @@ class Traces:
 
     def _make(self) -> None:
         plot = TracePlot()
+        plot.setMinimumHeight(LOWEST_PX)
         plot.seek.connect(self._seek)
         plot.selected.connect(self._select)
         plot.interval_changed.connect(self._set_interval)
