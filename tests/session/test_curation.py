@@ -9,6 +9,7 @@ from queued import CLIP, Queue
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import Source
 from napari_usstrack.io.array_video import array_video
+from napari_usstrack.pipelines.propagate import for_scale
 from napari_usstrack.session import Session
 
 SMALL = {"window": 21}
@@ -347,3 +348,10 @@ def test_a_clip_that_cannot_be_read_is_told_once(session):
 def test_an_unknown_method_is_refused_at_once(session):
     with pytest.raises(UsstrackError, match="no method 'magic'"):
         session.curation.use("magic")
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "window"), [(None, 45), ((0.5, 0.5), 17), ((0.1, 0.1), 81), ((2.0, 2.0), 15)]
+)
+def test_proposals_match_the_same_piece_of_tissue_in_every_clip(spacing_mm, window):
+    assert for_scale(spacing_mm).settings["window"] == window

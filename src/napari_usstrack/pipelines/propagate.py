@@ -4,15 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_usstrack.core.tracker import Progress, Tracker, Work
-from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Tracks, blank_arrays
+from napari_usstrack.core.tracks import Cells, Tracks
 from napari_usstrack.core.video import Video
+from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.fill import fill_cells
 from napari_usstrack.pipelines.queries import Row, Stretch, queries_from
+
+WINDOW_MM = 8.0
+"""Side of the tissue matched around a point: wider leaves room for strain, narrower for drift."""
+SMALLEST_PX, LARGEST_PX = 15, 81
+
+
+def for_scale(spacing_mm: tuple[float, float] | None) -> Tracker:
+    """Give the method of proposals: Lucas-Kanade over the same piece of tissue in every clip.
+
+    Parameters
+    ----------
+    spacing_mm : tuple of float or None
+        Scale in mm per px, (x, y); without it the method's own window is used.
+    """
+    return _for_mm(None if spacing_mm is None else float(np.mean(spacing_mm)))
+
+
+@cache
+def _for_mm(mm_per_px: float | None) -> Tracker:
+    if mm_per_px is None:
+        return trackers.make()
+    side = round(WINDOW_MM / mm_per_px) // 2 * 2 + 1
+    return trackers.make("lucas-kanade", {"window": min(max(side, SMALLEST_PX), LARGEST_PX)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,24 +135,3 @@ def _between(annotations: Tracks, stretch: Stretch, cells: Cells) -> Patch:
     last = stretch.last - bool(hand[stretch.last])
     rows = np.arange(first, last + 1) - stretch.first
     return Patch(stretch.point, range(first, last + 1), cells.block(rows, [0]))
-
-
-def with_patches(proposals: Tracks, patches: Sequence[Patch]) -> Tracks:
-    """Proposals with patches written into them."""
-    arrays = {name: getattr(proposals, name).copy() for name in CELL_ARRAYS}
-    for patch in patches:
-        column = proposals.column(patch.point)
-        for name in CELL_ARRAYS:
-            arrays[name][patch.frames.start : patch.frames.stop, column] = getattr(
-                patch.cells, name
-            )[:, 0]
-    return Tracks(**arrays, points=proposals.points, video=proposals.video, log=proposals.log)
-
-
-def without(proposals: Tracks, cells: NDArray[np.bool_]) -> Tracks:
-    """Proposals with the marked cells, ``[frames, points]``, forgotten."""
-    blank = blank_arrays(1, 1)
-    arrays = {name: getattr(proposals, name).copy() for name in CELL_ARRAYS}
-    for name in CELL_ARRAYS:
-        arrays[name][cells] = blank[name][0, 0]
-    return Tracks(**arrays, points=proposals.points, video=proposals.video, log=proposals.log)
