@@ -44,7 +44,7 @@ class Traces:
             self._make()
         elif self._dock is not None:
             self._dock.setVisible(self._dock.isHidden())
-        self.draw()
+        self._draw()
 
     def use(self, bench: Workbench | None) -> None:
         """Show another clip."""
@@ -56,9 +56,13 @@ class Traces:
         self.draw()
 
     def draw(self) -> None:
-        """Draw all curves anew."""
+        """Draw all curves anew, if they can be seen."""
+        if self.visible:
+            self._draw()
+
+    def _draw(self) -> None:
         plot, bench = self.plot, self._bench
-        if plot is None or not self.visible:
+        if plot is None:
             return
         if bench is None or not bench.session.annotations.names:
             plot.empty(NOTHING)
