@@ -33,7 +33,7 @@ GAP_MM = 0.05
 STIFFNESS_MM2 = 0.5
 HALF_SURE_MM = 0.25
 """Disagreement of the seeds at which one step is half sure."""
-LEAST_SUPPORT = 0.02
+LEAST_SUPPORT = 0.005
 """A point is lost when its seeds are worth less than this part of perfect ones."""
 
 
