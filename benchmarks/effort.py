@@ -113,7 +113,8 @@ def main() -> None:
         print(
             f"{clip.stem:<28}{baseline:>8.1f}{first * per:>8.1f}{total * per:>9.1f}"
             f"{total * per + first_labels:>8.0f}{error.mean():>9.3f}"
-            f"{np.quantile(error, 0.95):>8.2f}{k:>5}{labels * per + first_labels:>8.0f}{mean:>9.3f}",
+            f"{np.quantile(error, 0.95):>8.2f}{k:>5}"
+            f"{labels * per + first_labels:>8.0f}{mean:>9.3f}",
             flush=True,
         )
     print(f"{'sum':<28}{sums[0]:>8.1f}{sums[1]:>8.1f}{sums[2]:>9.1f}")
