@@ -159,3 +159,32 @@ def test_every_method_runs_with_the_settings_the_dock_offers(window, qtbot, meth
     (step,) = dock.bench.session.runs["track"].log
     assert step.method == method
     assert set(dock.tracking.options) <= set(step.settings)
+
+
+def test_the_point_that_is_chosen_is_the_one_that_keys_act_on(window) -> None:
+    viewer, dock = window
+    session = dock.bench.session
+    session.place_all("label", {(0, "b"): (20.0, 20.0)})
+    press(viewer, "1")
+    press(viewer, ".")
+    assert (dock.points.point_name, session.selection) == ("b", ("b",))
+    press(viewer, "Y")
+    assert session.annotations.by_hand[0].tolist() == [True, False]
+    press(viewer, ".")
+    assert (dock.points.next.value, session.selection) == ("a new point", ())
+
+
+def test_a_key_places_the_point_where_the_mouse_is(window) -> None:
+    viewer, dock = window
+    session = dock.bench.session
+    press(viewer, "T")
+    assert "mouse" in dock.shown[-1]
+    assert session.annotations.by_hand.sum() == 2
+    dock.bench.show_frame(3)
+    press(viewer, "1")
+    viewer.mouse_over_canvas = True
+    viewer.cursor.position = dock.bench.labels.data_to_world((3, 22.0, 33.0))
+    press(viewer, "T")
+    np.testing.assert_allclose(session.annotations.xy[3, 0], (33.0, 22.0))
+    press(viewer, "Ctrl+Z")
+    assert not session.annotations.present[3].any()

@@ -154,7 +154,7 @@ def test_table_names_every_line_once() -> None:
 def test_keys_are_written_as_on_keyboards() -> None:
     assert shown("Control-Shift-Z") == "Ctrl+Shift+Z"
     assert shown("Alt-,") == "Alt+,"
-    assert shown("Left") == "←"
+    assert (shown("Left"), shown("Shift-Left")) == ("←", "Shift+←")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -284,8 +284,6 @@ class UsstrackDock(QWidget):
             "fill": self.fill,
             "cancel": self._cancel,
             "play": self.looking.play,
-            "next_point": partial(self.points.step, 1),
-            "previous_point": partial(self.points.step, -1),
             "save_project": self.save_project,
             "export_csv": self.export_csv,
             **self.curator.actions(),
@@ -313,9 +311,18 @@ class UsstrackDock(QWidget):
             extend=panel.extend.value,
         )
 
-    def _track_between(self, first: int, last: int) -> None:
-        self.tracking.first.value, self.tracking.last.value = first, last
-        self.track()
+    def _track_between(self, first: int, last: int, names: Sequence[str]) -> None:
+        panel = self.tracking
+        self._open_bench().session.track(
+            run=RUN,
+            method=panel.method.value,
+            options=panel.options,
+            start=first,
+            stop=last,
+            direction=panel.direction.value,
+            names=names,
+            keep=True,
+        )
 
     def _open_again(self, path: str) -> None:
         self._viewer.open(path, plugin="napari-usstrack")
