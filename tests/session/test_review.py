@@ -139,3 +139,28 @@ def test_ways_of_placing(session):
     assert after_click("loop", labels, "a", 7) == ("a", 7)
     assert after_click("sequential", labels, "a", 6) == ("b", 6)
     assert after_click("sequential", labels, "a", 0) == ("a", 0)
+
+
+def test_copying_replaces_labels_only_where_asked(session):
+    session.track(options=SMALL)
+    session.place_all("moved", {(frame, "a"): (20, 20) for frame in range(8)})
+    session.review.interval = range(2, 4)
+    with pytest.raises(UsstrackError, match="set by hand"):
+        session.review.copy("track", "interval", ["a"])
+    session.review.copy("track", "interval", ["a"], replace=True)
+    moved = (session.annotations.xy[:, 0] != 20).any(axis=1)
+    assert np.flatnonzero(moved).tolist() == [2, 3]
+    session.undo()
+    assert (session.annotations.xy[:, 0] == 20).all()
+
+
+def test_tracking_a_part_keeps_the_run_elsewhere(session):
+    session.track(options=SMALL)
+    before = session.runs["track"]
+    session.place_all("move a", {(0, "a"): (30, 30)})
+    session.track(options=SMALL, start=0, stop=3, names=["a"], keep=True)
+    changed = (session.runs["track"].xy != before.xy).any(axis=-1)
+    assert np.flatnonzero(changed[:, 0]).tolist() == [0, 1, 2, 3]
+    assert not changed[:, 1].any()
+    session.undo()
+    assert session.runs["track"] is before
