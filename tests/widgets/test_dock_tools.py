@@ -188,3 +188,21 @@ def test_a_key_places_the_point_where_the_mouse_is(window) -> None:
     np.testing.assert_allclose(session.annotations.xy[3, 0], (33.0, 22.0))
     press(viewer, "Ctrl+Z")
     assert not session.annotations.present[3].any()
+
+
+def test_hidden_layers_stay_hidden_while_work_goes_on(window, qtbot) -> None:
+    _, dock = window
+    dock.track()
+    qtbot.waitUntil(lambda: not dock.bench.session.busy, timeout=20_000)
+    dock.curator.regions.reference.value = "track"
+    shown = [layer for layer in dock.bench.layers if layer is not dock.bench.image]
+    for layer in shown:
+        layer.visible = False
+    for frame in range(4):
+        dock.bench.session.place_all("label", {(frame, "c"): (20.0 + frame, 20.0)})
+        dock.bench.show_frame(frame)
+    assert not any(layer.visible for layer in shown)
+    for layer in shown:
+        layer.visible = True
+    assert dock.bench.labels.text.visible
+    assert len(dock.bench.labels.data) >= 6

@@ -85,6 +85,8 @@ KEYS = (
     Key("G", "track", "Track", RUN),
     Key("H", "fill", "Fill between labels", RUN),
     Key("U", "cancel", "Cancel", RUN),
+    Key("Alt-Left", "previous_clip", "Show the previous clip", PROJECT),
+    Key("Alt-Right", "next_clip", "Show the next clip", PROJECT),
     Key("Control-Z", "undo", "Undo", PROJECT),
     Key("Control-Shift-Z", "redo", "Redo", PROJECT),
     Key("Control-Shift-S", "save_project", "Save project", PROJECT),
