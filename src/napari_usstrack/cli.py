@@ -148,7 +148,11 @@ def fill(
 )
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="File of labels; --from lists the formats.")
+        list[Path],
+        typer.Argument(
+            metavar="IN",
+            help="Files of labels; --from lists the formats. Later files count over earlier ones.",
+        ),
     ],
     target: Annotated[
         Path,
@@ -166,7 +170,7 @@ def convert(
         typer.Option("--scorer", metavar="NAME", help="Who labelled, for a file name in a folder."),
     ] = "",
 ) -> None:
-    """Turn labels of DUSTrack or DeepLabCut into ours, and back."""
+    """Turn labels of DUSTrack or DeepLabCut into ours, and back; merge several files."""
     from napari_usstrack.pipelines.convert import convert as converting
 
     made = converting(

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from napari_usstrack import cli
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.sample import embedded_cine
+from napari_usstrack.pipelines.scripting import load
 from napari_usstrack.session import Session
 
 COMMANDS = ("info", "track", "fill", "convert", "demo", "open")
@@ -484,6 +485,26 @@ def test_convert_prints_every_note(usstrack, tmp_path, annotations):
     assert "point0" in ran.out
     assert all(line.startswith("  note ") for line in ran.out.splitlines()[1:])
     assert target.read_text().splitlines()[3] == "labeled-data,clip,img0.png,40.5,40.0,,"
+
+
+def test_convert_merges_what_several_people_labelled(usstrack, tmp_path, clip, annotations):
+    other = tmp_path / "clip_annotations_you.json"
+    other.write_text('{"0": {"7": [47.0, 42.125], "5": [1, 2]}, "2": {"0": [3, 4]}}')
+    target = tmp_path / "both.csv"
+    ran = usstrack("convert", annotations, other, target, "--clip", clip)
+    assert (ran.code, ran.err) == (0, "")
+    assert "3 points, 3 frames, 4 cells" in ran.out
+    assert "1 of 1 positions that were there already differ in clip_annotations_you.json" in ran.out
+    both = load(target, clip)
+    assert "by up to 5.0 px" in ran.out
+    assert both.names == ("0", "1", "2")
+    assert both.xy[[0, 5, 7], 0].tolist() == [[40.5, 40.0], [1.0, 2.0], [47.0, 42.125]]
+    ran = usstrack("convert", other, annotations, target, "--clip", clip)
+    assert load(target, clip).xy[7, 0].tolist() == [44.0, 38.125]
+    assert_one_sentence(usstrack("convert", annotations, other, target), "name the video")
+    assert_one_sentence(
+        usstrack("convert", annotations, other, annotations, "--clip", clip), "is an input"
+    )
 
 
 @pytest.mark.parametrize(
