@@ -106,6 +106,24 @@ def test_view_controls_change_only_the_display(window, clip) -> None:
     assert "nothing to cut off" in dock.shown[-1]
 
 
+def test_contrast_follows_the_frame_and_becomes_plain_again(window, clip) -> None:
+    viewer, dock = window
+    image, dark = dock.bench.image, np.quantile(clip.frames[0], 0.5)
+    dock.view.contrast.value = 2.0
+    dock.view.contrast.value = 0.0
+    dock.view.auto.native.click()
+    low, high = image.contrast_limits
+    assert 0 <= low < dark < high < 255
+    image.gamma = 0.5
+    dock.view.contrast.value = 2.0
+    dock.view.plain.native.click()
+    assert (image.contrast_limits, image.gamma, dock.bench.view.contrast) == ([0, 255], 1.0, 0.0)
+    viewer.add_image(clip.frames.astype(np.float32) / 255, name="floats", contrast_limits=(0, 9))
+    dock.clip.image.value = viewer.layers["floats"]
+    dock.view.auto.native.click()
+    assert viewer.layers["floats"].contrast_limits[1] <= 1.0
+
+
 def test_play_runs_and_pauses(window, qtbot) -> None:
     _, dock = window
     dock.view.play.native.click()
