@@ -68,6 +68,23 @@ def test_filling_an_interval_proposes_inside_and_between(session):
     assert np.flatnonzero(proposals.present[:, 1]).tolist() == [1, 2, 3]
 
 
+def test_filling_one_frame_gives_what_filling_all_gives(session):
+    session.frame = 3
+    session.review.fill("this frame", ["a"])
+    alone = session.curation.proposals.xy[3, 0]
+    session.fill(options=SMALL)
+    np.testing.assert_array_equal(alone, session.runs["fill"].xy[3, 0])
+
+
+def test_a_frame_beyond_the_last_label_is_filled_from_there(session):
+    session.frame = 7
+    session.review.fill("this frame", ["a"])
+    proposals = session.curation.proposals
+    assert proposals.present[7, 0]
+    truth = CLIP.truth(np.array([[46.0, 37.0]]), 6)[7, 0]
+    assert np.linalg.norm(proposals.xy[7, 0] - truth) < 1
+
+
 def test_filling_without_labels_says_so():
     session = Session(array_video(CLIP.frames))
     session.add_point("a")

@@ -116,3 +116,17 @@ def test_a_clip_that_is_open_is_not_opened_twice(dock) -> None:
     dock._open_again(str(dock.folder / "one.npz"))
     assert dock.bench is first
     assert len(dock.viewer.layers) == 2
+
+
+def test_the_traces_are_those_of_the_clip_in_view(dock) -> None:
+    press(dock, "I")
+    dock.bench.session.place_all("label", {(0, "a"): (48.0, 40.0)})
+    _, second = open_second(dock)
+    plot = dock.traces.plot
+    assert plot._curves is None
+    second.session.place_all("label", {(1, "b"): (20.0, 90.0), (1, "c"): (20.0, 50.0)})
+    dock.curator.chores.finish()
+    assert plot._curves.shown.names == ("b", "c")
+    press(dock, "Alt+Left")
+    dock.curator.chores.finish()
+    assert plot._curves.shown.names == ("a",)

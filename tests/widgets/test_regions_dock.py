@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from app_model.types import KeyBinding
+from napari.utils.key_bindings import coerce_keybinding
 
+from napari_usstrack.core.tracks import CELL_ARRAYS
 from napari_usstrack.session import run_in_place
+from napari_usstrack.widgets.keybindings import KEYS
 
 pytestmark = pytest.mark.window
 
@@ -88,6 +91,34 @@ def test_tracking_a_region_changes_nothing_else(dock) -> None:
     assert np.flatnonzero(changed[:, 0]).tolist() == [3, 4, 5, 6, 7]
     assert not changed[:, 1].any()
     assert (dock.tracking.first.value, dock.tracking.last.value) == bounds
+
+
+ASKING = {"save_project", "export_csv"}
+
+
+def test_no_key_takes_anything_away_for_good(dock) -> None:
+    session, pressed = dock.bench.session, []
+    dock.curator.regions.reference.value = "track"
+    dock.curator.regions.replace.value = True
+    before, runs, done = session.annotations, session.runs, len(session.history)
+    for key in KEYS:
+        if key.action in ASKING:
+            continue
+        dock.bench.show_frame(4)
+        dock.curator.pick(0)
+        dock.viewer.keymap[coerce_keybinding(key.key)](dock.viewer)
+        dock.looking.stop()
+        if key.action == "undo":
+            session.redo()
+        if len(session.history) > done:
+            pressed.append(key.action)
+        while len(session.history) > done:
+            session.undo()
+        for name in CELL_ARRAYS:
+            now, then = (getattr(labels, name) for labels in (session.annotations, before))
+            np.testing.assert_array_equal(now, then, err_msg=key.action)
+        assert all(session.runs[name] is run for name, run in runs.items()), key.action
+    assert {"delete_label", "reject", "copy_point", "copy_frame", "track"} <= set(pressed)
 
 
 def test_a_run_is_removed_and_comes_back(dock) -> None:
