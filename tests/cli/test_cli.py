@@ -565,6 +565,23 @@ def test_open_starts_napari_with_the_clip(usstrack, clip, monkeypatch):
     assert str(clip) not in started[1]
 
 
+def test_open_takes_several_clips_and_projects(usstrack, tmp_path, clip, monkeypatch):
+    started = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(subprocess, "call", lambda command: started.append(command) or 0)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "PyQt6" or None)
+    other = tmp_path / "other.npy"
+    other.write_bytes(clip.read_bytes())
+    with Session.open(other) as session:
+        session.place("tip", 0, (5, 5))
+        saved = session.save()
+    assert usstrack("open", clip, saved).code == 0
+    assert started[0][3:7] == [str(clip), str(other), "--plugin", "napari-usstrack"]
+    other.unlink()
+    assert_one_sentence(usstrack("open", clip, saved), "other.npy")
+    assert len(started) == 1
+
+
 def test_open_without_a_qt_binding_tells_what_to_install(usstrack, clip, monkeypatch):
     monkeypatch.setattr(subprocess, "call", lambda _: pytest.fail("napari was started"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
