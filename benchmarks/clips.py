@@ -17,6 +17,8 @@ import napari_usstrack as uss
 
 THRESHOLDS_PX = (1, 2, 4, 8, 16)
 VARIANTS = (
+    ("tissue-flow", {}),
+    ("tissue-flow", {"rematch": False}),
     ("lucas-kanade", {"window": 21, "levels": 4}),
     ("lucas-kanade", {"window": 45, "levels": 4}),
     ("lucas-kanade", {}),

@@ -7,9 +7,11 @@ import pytest
 from queued import CLIP, Queue
 
 from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.tracker import Queries, finish
 from napari_usstrack.core.tracks import Source
+from napari_usstrack.flow.lucas_kanade import LucasKanade
+from napari_usstrack.flow.tissue import TissueFlow
 from napari_usstrack.io.array_video import array_video
-from napari_usstrack.pipelines.propagate import for_scale
 from napari_usstrack.session import Session
 
 SMALL = {"window": 21}
@@ -350,8 +352,32 @@ def test_an_unknown_method_is_refused_at_once(session):
         session.curation.use("magic")
 
 
-@pytest.mark.parametrize(
-    ("spacing_mm", "window"), [(None, 45), ((0.5, 0.5), 17), ((0.1, 0.1), 81), ((2.0, 2.0), 15)]
-)
-def test_proposals_match_the_same_piece_of_tissue_in_every_clip(spacing_mm, window):
-    assert for_scale(spacing_mm).settings["window"] == window
+def test_a_new_scale_reaches_the_method(session):
+    seen = []
+
+    class Asking:
+        traits = LucasKanade().traits
+        settings = {}
+
+        def track(self, video, queries, span):
+            seen.append(video.info.spacing_mm)
+            return LucasKanade().track(video, queries, span)
+
+    session.curation._tracker = Asking()
+    session.curation.step(1)
+    session.calibrate(session.annotations.video.calibration.with_spacing((0.1, 0.1), "ruler"))
+    session.curation.step(1)
+    assert seen == [None, (0.1, 0.1)]
+
+
+def test_stepping_remembers_what_points_looked_like_at_first(session):
+    """Two frames at a time, with what is remembered, is the same as the clip in one go."""
+    session.curation.use("tissue-flow")
+    for _ in range(LAST):
+        session.curation.step(1)
+    whole = finish(
+        TissueFlow().track(session.video, Queries([0], [[40, 40]], ("tip",)), range(LAST + 1))
+    )
+    np.testing.assert_allclose(session.curation.shown.xy[:, 0], whole.xy[:, 0], atol=1e-9)
+    session.curation.use("tissue-flow")
+    assert session.curation._memory == {}

@@ -231,6 +231,13 @@ def test_a_scale_typed_meanwhile_reaches_the_run(session, queue, phases):
     assert session.runs["track"].video.spacing_mm == (0.1, 0.1)
 
 
+def test_a_scale_typed_meanwhile_drops_what_was_measured_by_another(session, queue, phases):
+    session.track(method="tissue-flow")
+    session.calibrate(Calibration().with_spacing((0.1, 0.1), "typed"))
+    queue.jobs[0].finish()
+    assert phases[-1] == "stale"
+
+
 # --- failed ----------------------------------------------------------------------------------
 
 

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from napari_usstrack.pipelines import trackers
+
 pytestmark = pytest.mark.window
 
 
@@ -168,7 +170,7 @@ def test_two_clips_keep_their_own_work(window, qtbot, clip) -> None:
     assert set(first.session.runs) == {"track"}
 
 
-@pytest.mark.parametrize("method", ["lucas-kanade", "dense-flow", "block-matching"])
+@pytest.mark.parametrize("method", trackers.names())
 def test_every_method_runs_with_the_settings_the_dock_offers(window, qtbot, method) -> None:
     _, dock = window
     dock.tracking.method.value = method

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -138,6 +138,8 @@ class Traits:
         Raised whenever its numbers change.
     summary : str
         One line for a user.
+    scaled : bool
+        Whether its numbers depend on the clip's scale.
     """
 
     name: str
@@ -146,6 +148,7 @@ class Traits:
     bound_px: float
     version: int = 1
     summary: str = ""
+    scaled: bool = False
 
 
 class Tracker(Protocol):
@@ -166,6 +169,25 @@ class Tracker(Protocol):
 
         The result has one row per frame of `span` and one column per query.
         Yields after every frame pair or window.
+        """
+        ...
+
+
+Memory = MutableMapping[tuple[str, int], Any]
+"""What a tracker knows of a point, by name, in a frame it has reached; its own affair."""
+
+
+@runtime_checkable
+class Resuming(Protocol):
+    """A tracker that can go on from where an earlier call left its points."""
+
+    def resume(
+        self, video: Video, queries: Queries, span: range, memory: Memory | None
+    ) -> Work[Cells]:
+        """Do as `Tracker.track`, going on from what is remembered of each query's place.
+
+        What is remembered of another place in that frame is not used. New
+        memories are added under the frames that are reached.
         """
         ...
 

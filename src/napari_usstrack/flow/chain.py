@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 from annotated_types import Interval
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_usstrack.core.tracker import Progress, Queries, Traits, Work
 from napari_usstrack.core.tracks import Cells, Source, blank_arrays
 from napari_usstrack.core.video import Video
+from napari_usstrack.flow.local_affine import LocalAffine
 
 CHUNK = 16
 """Frames read at once, by a second thread while those before are in use."""
@@ -34,16 +35,38 @@ class Landing:
         0 to 1.
     found : bool ndarray, shape (points,)
         False where the point was lost in this step.
+    motion : LocalAffine, optional
+        How the tissue around each point moved, where the step knows.
     """
 
     xy: NDArray[np.float64]
     confidence: NDArray[np.float64]
     found: NDArray[np.bool_]
+    motion: LocalAffine | None = None
 
 
 Grey = NDArray[np.uint8]
 StepFunction = Callable[[Grey, Grey, NDArray[np.float64], NDArray[np.float64]], Landing]
 """Frame, next frame, positions in the first, and how far each point last moved (NaN: unknown)."""
+
+
+class Settler(Protocol):
+    """Has the last word on where points landed in a step."""
+
+    def turn(self) -> None:
+        """Start a pass in the other direction."""
+        ...
+
+    def settle(
+        self,
+        points: NDArray[np.intp],
+        here: int,
+        there: int,
+        frames: tuple[Grey, Grey],
+        moved: Landing,
+    ) -> Landing:
+        """Correct where queries, by index, landed in frame `there`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -91,16 +114,17 @@ def follow(
     span: range,
     source: Source,
     patience: int = 0,
+    settler: Settler | None = None,
 ) -> Work[Cells]:
     """Chain `step` from every query both ways inside its limits.
 
     All points that live in a frame pair go into one call. A point that is
     lost keeps its last believed position, not visible, confidence 0. For
     `patience` frames it is looked for again from the frame it was last seen
-    in; after that it stays lost. A second thread reads ahead; it ends when the
-    work ends or is closed.
+    in; after that it stays lost. A `settler` may correct each landing. A second
+    thread reads ahead; it ends when the work ends or is closed.
     """
-    out = _Answer(queries, span, source, patience)
+    out = _Answer(queries, span, source, patience, settler)
     passes = (_forward(queries, span), _backward(queries, span))
     total = sum(len(frames) for frames, _ in passes)
     done = 0
@@ -183,7 +207,15 @@ def _ahead(reader: Executor, video: Video, spans: Sequence[range]) -> Iterator[G
 class _Answer:
     """The cells found so far, and the pictures in which lost points were last seen."""
 
-    def __init__(self, queries: Queries, span: range, source: Source, patience: int) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        span: range,
+        source: Source,
+        patience: int,
+        settler: Settler | None,
+    ) -> None:
+        self._settler = settler
         self._span = span
         self._source = source
         self._patience = patience
@@ -202,6 +234,8 @@ class _Answer:
         self._seen = np.zeros(points, dtype=np.intp)
         self._motion = np.full((points, 2), np.nan)
         self._pictures: dict[int, Grey] = {}
+        if self._settler is not None:
+            self._settler.turn()
 
     def advance(
         self,
@@ -222,6 +256,8 @@ class _Answer:
         if moving.size:
             start = a["xy"][row, moving]
             landing = step(*pair, start, self._motion[moving])
+            if self._settler is not None:
+                landing = self._settler.settle(moving, here, there, pair, landing)
             self._land(moving, to, landing)
             self._motion[moving] = np.where(landing.found[:, None], landing.xy - start, np.nan)
         if self._patience:

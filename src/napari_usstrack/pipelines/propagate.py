@@ -4,39 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-from napari_usstrack.core.tracker import Progress, Tracker, Work
+from napari_usstrack.core.tracker import Memory, Progress, Resuming, Tracker, Work
 from napari_usstrack.core.tracks import Cells, Tracks
 from napari_usstrack.core.video import Video
-from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.fill import fill_cells
 from napari_usstrack.pipelines.queries import Row, Stretch, queries_from
 
-WINDOW_MM = 8.0
-"""Side of the tissue matched around a point: wider leaves room for strain, narrower for drift."""
-SMALLEST_PX, LARGEST_PX = 15, 81
-
-
-def for_scale(spacing_mm: tuple[float, float] | None) -> Tracker:
-    """Give the method of proposals: Lucas-Kanade over the same piece of tissue in every clip.
-
-    Parameters
-    ----------
-    spacing_mm : tuple of float or None
-        Scale in mm per px, (x, y); without it the method's own window is used.
-    """
-    return _for_mm(None if spacing_mm is None else float(np.mean(spacing_mm)))
-
-
-@cache
-def _for_mm(mm_per_px: float | None) -> Tracker:
-    if mm_per_px is None:
-        return trackers.make()
-    side = round(WINDOW_MM / mm_per_px) // 2 * 2 + 1
-    return trackers.make("lucas-kanade", {"window": min(max(side, SMALLEST_PX), LARGEST_PX)})
+METHOD = "tissue-flow"
+"""What carries points until another method is chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +44,7 @@ def carry(
     here: int,
     there: int,
     names: Sequence[str],
+    memory: Memory | None = None,
 ) -> Work[tuple[Patch, ...]]:
     """Carry points from one frame to a frame next to it.
 
@@ -83,6 +62,8 @@ def carry(
         Neighbouring frames.
     names : sequence of str
         Points to carry; one that is not in view in `here` stays where it was.
+    memory : mutable mapping, optional
+        What the method knows of points that it carried to `here`; added to.
 
     Returns
     -------
@@ -98,7 +79,11 @@ def carry(
     if not rows:
         yield Progress(0, 0)
         return ()
-    found = yield from tracker.track(video, queries_from(rows), span)
+    queries = queries_from(rows)
+    if memory is not None and isinstance(tracker, Resuming):
+        found = yield from tracker.resume(video, queries, span, memory)
+    else:
+        found = yield from tracker.track(video, queries, span)
     at = there - span.start
     frames = range(there, there + 1)
     return tuple(Patch(shown.names[c], frames, found.block([at], [i])) for i, c in enumerate(seen))

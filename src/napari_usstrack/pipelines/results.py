@@ -44,6 +44,7 @@ def ticket_of(annotations: Tracks, tracker: Tracker, what: str, *parts: object) 
     return digest(
         what,
         annotations.video.digest,
+        annotations.video.spacing_mm if traits.scaled else None,
         list(annotations.names),
         traits.name,
         traits.version,

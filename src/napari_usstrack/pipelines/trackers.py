@@ -13,6 +13,7 @@ from napari_usstrack.core.tracker import Tracker
 DEFAULT = "lucas-kanade"
 _HOMES = {
     "lucas-kanade": ("napari_usstrack.flow.lucas_kanade", "LucasKanade"),
+    "tissue-flow": ("napari_usstrack.flow.tissue", "TissueFlow"),
     "dense-flow": ("napari_usstrack.flow.dense", "DenseFlow"),
     "block-matching": ("napari_usstrack.flow.block_matching", "BlockMatching"),
 }

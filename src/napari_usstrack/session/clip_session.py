@@ -18,7 +18,7 @@ from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.history import Change, EventChange, History, Together
 from napari_usstrack.core.tracks import Tracks
-from napari_usstrack.core.video import Video, VideoInfo
+from napari_usstrack.core.video import Video, VideoInfo, with_calibration
 from napari_usstrack.io import project as project_files
 from napari_usstrack.io.clip import ClipVideo
 from napari_usstrack.io.journal_lines import Action
@@ -74,7 +74,7 @@ class Session(Verbs, Methods):
         path: Path | None = None,
     ) -> None:
         project = Project(Tracks.blank(video.info), {}) if project is None else project
-        self.video = video
+        self.video = with_calibration(video, project.annotations.video.calibration)
         self.history = History()
         self._keeper = Keeper(video.info, path)
         self._annotations = project.annotations
@@ -233,7 +233,8 @@ class Session(Verbs, Methods):
 
     def calibrate(self, calibration: Calibration) -> None:
         """Put another scale and other times under labels and runs."""
-        info = self.video.info.calibrated(calibration)
+        self.video = with_calibration(self.video, calibration)
+        info = self.video.info
         self._annotations = self._annotations.with_video(info)
         self._runs = {name: run.with_video(info) for name, run in self._runs.items()}
         self._keeper.calibrated(calibration)

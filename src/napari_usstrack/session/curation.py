@@ -14,10 +14,10 @@ from psygnal import Signal
 from napari_usstrack.core import edits
 from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.core.tracker import Progress, Tracker, Work
+from napari_usstrack.core.tracker import Memory, Progress, Work
 from napari_usstrack.core.tracks import Cells, Source, Tracks
 from napari_usstrack.pipelines import trackers
-from napari_usstrack.pipelines.propagate import Patch, carry, for_scale, refill
+from napari_usstrack.pipelines.propagate import METHOD, Patch, carry, refill
 from napari_usstrack.pipelines.queries import Stretch, set_by_hand
 from napari_usstrack.session.host import Host
 from napari_usstrack.session.jobs import JobState, Runner
@@ -62,7 +62,8 @@ class Curation:
         self._runner = runner
         self.propagating = False
         self._base = ""
-        self._chosen: Tracker | None = None
+        self._tracker = trackers.make(METHOD)
+        self._memory: Memory = {}
         self._proposals = Proposals(session.annotations)
         self._steps: deque[tuple[int, int]] = deque()
         self._stepping = False
@@ -118,8 +119,9 @@ class Curation:
         return self._stepping or self._stop_filling is not None
 
     def use(self, method: str, options: Mapping[str, Any] | None = None) -> None:
-        """Choose the method of proposals to come; until then it follows the clip's scale."""
-        self._chosen = trackers.make(method, options)
+        """Choose the method of proposals to come."""
+        self._tracker = trackers.make(method, options)
+        self._memory.clear()
 
     def restore(self, proposals: Tracks) -> None:
         """Take over proposals that were saved."""
@@ -220,6 +222,7 @@ class Curation:
         if name != self._base or (before and after and before.log is after.log):
             return
         self._proposals.clear()
+        self._memory.clear()
         self._steps.clear()
         self._abandon()
 
@@ -303,7 +306,16 @@ class Curation:
     def _carry(self, here: int, there: int, names: tuple[str, ...]) -> None:
         annotations, shown = self._session.annotations, self.shown
         self._stepping = True
-        work = carry(self._session.video, annotations, shown, self._tracker, here, there, names)
+        work = carry(
+            self._session.video,
+            annotations,
+            shown,
+            self._tracker,
+            here,
+            there,
+            names,
+            self._memory,
+        )
 
         def returned(patches: Patches) -> None:
             self._stepping = False
@@ -315,10 +327,6 @@ class Curation:
             self._carry_on()
 
         self._start(work, returned, lambda: False)
-
-    @property
-    def _tracker(self) -> Tracker:
-        return self._chosen or for_scale(self._session.annotations.video.spacing_mm)
 
     def _give_up(self) -> None:
         self._stepping = False
