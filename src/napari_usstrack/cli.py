@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_usstrack.core.tracks import Tracks
     from napari_usstrack.core.video import Video
 
+PLUGIN = "napari-usstrack"
 T = TypeVar("T")
 app = typer.Typer(
     name="usstrack",
@@ -148,7 +149,11 @@ def fill(
 )
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="File of labels; --from lists the formats.")
+        list[Path],
+        typer.Argument(
+            metavar="IN",
+            help="Files of labels; --from lists the formats. Later files count over earlier ones.",
+        ),
     ],
     target: Annotated[
         Path,
@@ -166,7 +171,7 @@ def convert(
         typer.Option("--scorer", metavar="NAME", help="Who labelled, for a file name in a folder."),
     ] = "",
 ) -> None:
-    """Turn labels of DUSTrack or DeepLabCut into ours, and back."""
+    """Turn labels of DUSTrack or DeepLabCut into ours, and back; merge several files."""
     from napari_usstrack.pipelines.convert import convert as converting
 
     made = converting(
@@ -211,16 +216,19 @@ def demo(
     typer.echo(f"\nSee it in napari: {_command_name()} open {made.clip}")
 
 
-@app.command(name="open", epilog="Example: usstrack open trial01.mp4")
+@app.command(name="open", epilog="Example: usstrack open trial01.mp4 trial02.mp4")
 def open_window(
-    clip: Annotated[Path | None, typer.Argument(help="Video to open.")] = None,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="CLIP", help="Videos, or their projects, to open in one window."),
+    ] = None,
 ) -> None:
     """Start napari with the plugin docked."""
     import os
     import subprocess
     from importlib.util import find_spec
 
-    files = [] if clip is None else _checked(clip)
+    files = _checked(clips or [])
     if not any(find_spec(f"{binding}6") for binding in ("PyQt", "PySide")):
         raise UsstrackError(
             "napari needs a Qt binding, which is missing; install one with: pip install "
@@ -232,7 +240,7 @@ def open_window(
             "There is no display to open a window on; start from a desktop session, or under a "
             "virtual display such as xvfb-run."
         )
-    command = [sys.executable, "-m", "napari", *files, "--with", "napari-usstrack", "USSTrack"]
+    command = [sys.executable, "-m", "napari", *files, "--with", PLUGIN, "USSTrack"]
     raise typer.Exit(subprocess.call(command))
 
 
@@ -259,15 +267,20 @@ def _open(clip: Path, mm_per_px: str | None, fps: float | None) -> Video:
     return open_video(clip, spacing_mm=spacing, fps=fps)
 
 
-def _checked(clip: Path) -> list[str]:
+def _checked(clips: list[Path]) -> list[str]:
+    """Clips as words for napari, after a look at each and at its project."""
     from napari_usstrack.io import project
 
-    info = _open(clip, None, None).info
-    saved = project.project_path(clip)
-    if saved.exists():
-        project.load(saved, info)
-    reader = [] if clip.is_dir() else ["--plugin", "napari-usstrack"]
-    return [str(clip), *reader]
+    found = [
+        project.clip_path(path) if path.name.endswith(project.ENDING) else path for path in clips
+    ]
+    for clip in found:
+        info = _open(clip, None, None).info
+        saved = project.project_path(clip)
+        if saved.exists():
+            project.load(saved, info)
+    reader = [] if not found or any(clip.is_dir() for clip in found) else ["--plugin", PLUGIN]
+    return [*map(str, found), *reader]
 
 
 def _inputs(

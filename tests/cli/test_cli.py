@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from napari_usstrack import cli
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.sample import embedded_cine
+from napari_usstrack.pipelines.scripting import load
 from napari_usstrack.session import Session
 
 COMMANDS = ("info", "track", "fill", "convert", "demo", "open")
@@ -486,6 +487,26 @@ def test_convert_prints_every_note(usstrack, tmp_path, annotations):
     assert target.read_text().splitlines()[3] == "labeled-data,clip,img0.png,40.5,40.0,,"
 
 
+def test_convert_merges_what_several_people_labelled(usstrack, tmp_path, clip, annotations):
+    other = tmp_path / "clip_annotations_you.json"
+    other.write_text('{"0": {"7": [47.0, 42.125], "5": [1, 2]}, "2": {"0": [3, 4]}}')
+    target = tmp_path / "both.csv"
+    ran = usstrack("convert", annotations, other, target, "--clip", clip)
+    assert (ran.code, ran.err) == (0, "")
+    assert "3 points, 3 frames, 4 cells" in ran.out
+    assert "1 of 1 positions that were there already differ in clip_annotations_you.json" in ran.out
+    both = load(target, clip)
+    assert "by up to 5.0 px" in ran.out
+    assert both.names == ("0", "1", "2")
+    assert both.xy[[0, 5, 7], 0].tolist() == [[40.5, 40.0], [1.0, 2.0], [47.0, 42.125]]
+    ran = usstrack("convert", other, annotations, target, "--clip", clip)
+    assert load(target, clip).xy[7, 0].tolist() == [44.0, 38.125]
+    assert_one_sentence(usstrack("convert", annotations, other, target), "name the video")
+    assert_one_sentence(
+        usstrack("convert", annotations, other, annotations, "--clip", clip), "is an input"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -542,6 +563,23 @@ def test_open_starts_napari_with_the_clip(usstrack, clip, monkeypatch):
     assert "napari-usstrack" in command
     assert usstrack("open").code == 7
     assert str(clip) not in started[1]
+
+
+def test_open_takes_several_clips_and_projects(usstrack, tmp_path, clip, monkeypatch):
+    started = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(subprocess, "call", lambda command: started.append(command) or 0)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "PyQt6" or None)
+    other = tmp_path / "other.npy"
+    other.write_bytes(clip.read_bytes())
+    with Session.open(other) as session:
+        session.place("tip", 0, (5, 5))
+        saved = session.save()
+    assert usstrack("open", clip, saved).code == 0
+    assert started[0][3:7] == [str(clip), str(other), "--plugin", "napari-usstrack"]
+    other.unlink()
+    assert_one_sentence(usstrack("open", clip, saved), "other.npy")
+    assert len(started) == 1
 
 
 def test_open_without_a_qt_binding_tells_what_to_install(usstrack, clip, monkeypatch):

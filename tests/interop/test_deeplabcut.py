@@ -199,7 +199,9 @@ def images(path) -> list[str]:
     return [line.split(",")[2] for line in path.read_text().splitlines()[3:]]
 
 
-@pytest.mark.parametrize(("frames", "name"), [(9, "img3"), (10, "img03"), (100, "img003")])
+@pytest.mark.parametrize(
+    ("frames", "name"), [(9, "img3"), (10, "img03"), (100, "img003"), (1000, "img0003")]
+)
 def test_image_names_are_padded_to_the_frame_count(tmp_path, frames, name):
     written = deeplabcut.write(drawn(frames, 3), tmp_path / "CollectedData_me.csv")
     assert images(written.path) == [f"{name}.png"]

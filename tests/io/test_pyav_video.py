@@ -66,6 +66,26 @@ def test_every_frame_is_itself_in_any_order(clip_path: Path) -> None:
     sparing.close()
 
 
+@pytest.mark.parametrize("kind", ["h264_b_frames.mp4", "mpeg4.avi"])
+def test_reading_needs_no_program_and_leaves_nothing_beside_the_clip(
+    tmp_path, monkeypatch, kind
+) -> None:
+    path = write_video(tmp_path / kind, **({"count": 40} | KINDS[kind]))
+    monkeypatch.setenv("PATH", "")
+    video = open_clip(path)
+    assert number_in(video[30]) == 30
+    assert number_in(video[3]) == 3
+    video.close()
+    assert [file.name for file in tmp_path.iterdir()] == [kind]
+
+
+@pytest.mark.parametrize("fps", [Fraction(7393, 100), Fraction(30000, 1001)])
+def test_a_rate_with_a_fraction_is_not_cut(tmp_path, fps: Fraction) -> None:
+    video = open_clip(write_video(tmp_path / "a.mp4", count=40, rate=fps))
+    assert video.info.calibration.fps == pytest.approx(float(fps), rel=1e-5)
+    assert video.info.calibration.times_s[-1] == pytest.approx(39 / float(fps), abs=1e-4)
+
+
 def test_constant_rate_times(clip_path: Path) -> None:
     calibration = open_clip(clip_path).info.calibration
     assert calibration.time_source == "container time stamps"

@@ -78,6 +78,23 @@ def test_points_start_where_each_was_first_labelled():
     np.testing.assert_array_equal(run_.xy[10, :, 0], [18, np.nan, 6])
 
 
+def test_only_the_named_points_are_followed():
+    annotations = labels({"a": {5: (10, 20)}, "b": {1: (3, 4)}})
+    run_ = run(annotations, names=["a"], start=4, stop=8)
+    assert (filled(run_, 0), filled(run_, 1)) == ([4, 5, 6, 7, 8], [])
+
+
+def test_a_former_run_keeps_its_cells_elsewhere():
+    annotations = labels({"a": {5: (10, 20)}, "b": {5: (3, 4)}})
+    former = run(annotations)
+    moved = labels({"a": {5: (11, 30)}, "b": {5: (3, 4)}})
+    run_ = run(moved, names=["a"], start=4, stop=8, onto=former)
+    changed = (run_.xy != former.xy).any(axis=-1)
+    assert np.flatnonzero(changed[:, 0]).tolist() == [4, 5, 6, 7, 8]
+    assert not changed[:, 1].any()
+    np.testing.assert_array_equal(run_.xy[4:9, 0, 1], 30)
+
+
 def test_the_method_is_asked_once_for_all_points():
     tracker = Walker()
     run(labels({"a": {2: (10, 20)}, "b": {9: (5, 5)}}), tracker)
@@ -123,8 +140,8 @@ def test_ticket_changes_with_what_is_read_only():
     base = {"a": {2: (10, 20), 8: (30, 5)}, "b": {4: (1, 1)}}
     span = range(COUNT)
 
-    def ticket(points=base, tracker=None, span=span, direction="both"):
-        return track_ticket(labels(points), tracker or Walker(), span, direction)
+    def ticket(points=base, tracker=None, span=span, direction="both", **more):
+        return track_ticket(labels(points), tracker or Walker(), span, direction, **more)
 
     assert ticket() == ticket()
     later = {"a": {2: (10, 20), 8: (31, 5), 9: (0, 0)}, "b": {4: (1, 1)}}
@@ -140,9 +157,12 @@ def test_ticket_changes_with_what_is_read_only():
                 ticket(tracker=Walker(dx=2.0)),
                 ticket(span=range(3, COUNT), points={"a": {8: (1, 1)}, "b": {4: (1, 1)}}),
                 ticket(direction="forward"),
+                ticket(names=["a"]),
+                ticket(onto=run(labels(base))),
+                ticket(onto=run(labels(later))),
             }
         )
-        == 8
+        == 10
     )
 
 

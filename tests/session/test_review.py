@@ -68,6 +68,23 @@ def test_filling_an_interval_proposes_inside_and_between(session):
     assert np.flatnonzero(proposals.present[:, 1]).tolist() == [1, 2, 3]
 
 
+def test_filling_one_frame_gives_what_filling_all_gives(session):
+    session.frame = 3
+    session.review.fill("this frame", ["a"])
+    alone = session.curation.proposals.xy[3, 0]
+    session.fill(options=SMALL)
+    np.testing.assert_array_equal(alone, session.runs["fill"].xy[3, 0])
+
+
+def test_a_frame_beyond_the_last_label_is_filled_from_there(session):
+    session.frame = 7
+    session.review.fill("this frame", ["a"])
+    proposals = session.curation.proposals
+    assert proposals.present[7, 0]
+    truth = CLIP.truth(np.array([[46.0, 37.0]]), 6)[7, 0]
+    assert np.linalg.norm(proposals.xy[7, 0] - truth) < 1
+
+
 def test_filling_without_labels_says_so():
     session = Session(array_video(CLIP.frames))
     session.add_point("a")
@@ -139,3 +156,28 @@ def test_ways_of_placing(session):
     assert after_click("loop", labels, "a", 7) == ("a", 7)
     assert after_click("sequential", labels, "a", 6) == ("b", 6)
     assert after_click("sequential", labels, "a", 0) == ("a", 0)
+
+
+def test_copying_replaces_labels_only_where_asked(session):
+    session.track(options=SMALL)
+    session.place_all("moved", {(frame, "a"): (20, 20) for frame in range(8)})
+    session.review.interval = range(2, 4)
+    with pytest.raises(UsstrackError, match="set by hand"):
+        session.review.copy("track", "interval", ["a"])
+    session.review.copy("track", "interval", ["a"], replace=True)
+    moved = (session.annotations.xy[:, 0] != 20).any(axis=1)
+    assert np.flatnonzero(moved).tolist() == [2, 3]
+    session.undo()
+    assert (session.annotations.xy[:, 0] == 20).all()
+
+
+def test_tracking_a_part_keeps_the_run_elsewhere(session):
+    session.track(options=SMALL)
+    before = session.runs["track"]
+    session.place_all("move a", {(0, "a"): (30, 30)})
+    session.track(options=SMALL, start=0, stop=3, names=["a"], keep=True)
+    changed = (session.runs["track"].xy != before.xy).any(axis=-1)
+    assert np.flatnonzero(changed[:, 0]).tolist() == [0, 1, 2, 3]
+    assert not changed[:, 1].any()
+    session.undo()
+    assert session.runs["track"] is before

@@ -171,6 +171,19 @@ def test_a_tracked_point_is_corrected_and_filled_again(clip):
         assert session.shown("track").source[6, 0] == Source.FLOW
 
 
+def test_the_same_run_again_after_an_edit_is_computed_anew(clip):
+    with Session.open(clip) as session:
+        session.place("tip", 0, (40, 40))
+        session.track(**SMALL)
+        before = session.runs["track"]
+        session.place("tip", 0, (44, 38))
+        session.track(**SMALL)
+        after = session.runs["track"]
+        np.testing.assert_array_equal(after.xy[0, 0], (44, 38))
+        assert (np.abs(after.xy[1:] - before.xy[1:]).max(axis=-1) > 1).all()
+        assert after.log[-1].inputs != before.log[-1].inputs
+
+
 # --- one click, one undo ---------------------------------------------------------------------
 
 

@@ -108,6 +108,24 @@ def test_view_controls_change_only_the_display(window, clip) -> None:
     assert "nothing to cut off" in dock.shown[-1]
 
 
+def test_contrast_follows_the_frame_and_becomes_plain_again(window, clip) -> None:
+    viewer, dock = window
+    image, dark = dock.bench.image, np.quantile(clip.frames[0], 0.5)
+    dock.view.contrast.value = 2.0
+    dock.view.contrast.value = 0.0
+    dock.view.auto.native.click()
+    low, high = image.contrast_limits
+    assert 0 <= low < dark < high < 255
+    image.gamma = 0.5
+    dock.view.contrast.value = 2.0
+    dock.view.plain.native.click()
+    assert (image.contrast_limits, image.gamma, dock.bench.view.contrast) == ([0, 255], 1.0, 0.0)
+    viewer.add_image(clip.frames.astype(np.float32) / 255, name="floats", contrast_limits=(0, 9))
+    dock.clip.image.value = viewer.layers["floats"]
+    dock.view.auto.native.click()
+    assert viewer.layers["floats"].contrast_limits[1] <= 1.0
+
+
 def test_play_runs_and_pauses(window, qtbot) -> None:
     _, dock = window
     dock.view.play.native.click()
@@ -161,3 +179,54 @@ def test_every_method_runs_with_the_settings_the_dock_offers(window, qtbot, meth
     (step,) = dock.bench.session.runs["track"].log
     assert step.method == method
     assert set(dock.tracking.options) <= set(step.settings)
+
+
+def test_the_point_that_is_chosen_is_the_one_that_keys_act_on(window) -> None:
+    viewer, dock = window
+    session = dock.bench.session
+    session.place_all("label", {(0, "b"): (20.0, 20.0)})
+    press(viewer, "1")
+    press(viewer, ".")
+    assert (dock.points.point_name, session.selection) == ("b", ("b",))
+    press(viewer, "Y")
+    assert session.annotations.by_hand[0].tolist() == [True, False]
+    press(viewer, ".")
+    assert (dock.points.next.value, session.selection) == ("a new point", ())
+
+
+def test_a_key_places_the_point_where_the_mouse_is(window) -> None:
+    viewer, dock = window
+    session = dock.bench.session
+    press(viewer, "T")
+    assert "mouse" in dock.shown[-1]
+    assert session.annotations.by_hand.sum() == 2
+    dock.bench.show_frame(3)
+    press(viewer, "1")
+    viewer.mouse_over_canvas = True
+    viewer.cursor.position = dock.bench.labels.data_to_world((3, 22.0, 33.0))
+    press(viewer, "T")
+    np.testing.assert_allclose(session.annotations.xy[3, 0], (33.0, 22.0))
+    press(viewer, "Ctrl+Z")
+    assert not session.annotations.present[3].any()
+
+
+def test_hidden_layers_stay_hidden_while_work_goes_on(window, qtbot) -> None:
+    _, dock = window
+    bench = dock.bench
+    dock.track()
+    qtbot.waitUntil(lambda: not bench.session.busy, timeout=20_000)
+    dock.curator.regions.reference.value = "track"
+    bench.session.place_all("label", {(0, name): (20.0, 20.0) for name in "cdefg"})
+    shown = [layer for layer in bench.layers if layer is not bench.image]
+    for layer in shown:
+        layer.visible = False
+    bench.session.undo()
+    bench.show_frame(3)
+    bench.session.place_all("label", {(3, "c"): (20.0, 20.0)})
+    bench.freshen()
+    assert not any(layer.visible for layer in shown)
+    for layer in shown:
+        layer.visible = True
+    rows = list(map(tuple, bench.labels.data[:, :1].astype(int).tolist()))
+    assert rows.count((3,)) >= 1
+    assert len(rows) == len(bench.sync.keys)

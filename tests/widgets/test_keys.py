@@ -154,7 +154,20 @@ def test_table_names_every_line_once() -> None:
 def test_keys_are_written_as_on_keyboards() -> None:
     assert shown("Control-Shift-Z") == "Ctrl+Shift+Z"
     assert shown("Alt-,") == "Alt+,"
-    assert shown("Left") == "←"
+    assert (shown("Left"), shown("Shift-Left")) == ("←", "Shift+←")
+
+
+def test_the_readme_names_every_key_and_no_other(root) -> None:
+    text = (root / "README.md").read_text(encoding="utf-8")
+    table = text.split("| key | does |\n|---|---|\n")[1].split("\n\n")[0]
+    told = [row.split("|")[1].replace(" and ", ", ") for row in table.splitlines()]
+    words = {"comma": ",", "full stop": "."}
+    named: list[str] = []
+    for key in ", ".join(told).replace("1 to 9", ", ".join("123456789")).split(","):
+        *held, last = key.strip().split("+")
+        named.append("+".join([*held, words.get(last, last)]))
+    assert len(set(named)) == len(named)
+    assert {canonical(key) for key in named} == {canonical(key.key) for key in KEYS}
 
 
 @pytest.fixture

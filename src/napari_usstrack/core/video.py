@@ -77,13 +77,6 @@ class Video(Protocol):
         ...
 
 
-def with_calibration(video: Video, calibration: Calibration) -> Video:
-    """Give the same pictures under another scale and other times."""
-    if video.info.calibration is calibration:
-        return video
-    return CallbackVideo(video.info.calibrated(calibration), video.frames)
-
-
 @dataclass(frozen=True, eq=False)
 class CallbackVideo:
     """A `Video` whose frames come from a function.

@@ -1,9 +1,12 @@
-"""One file of labels into another format."""
+"""Files of labels into another format, several merged into one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import Tracks
@@ -34,7 +37,7 @@ class Converted:
 
 
 def convert(
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     target: str | Path,
     *,
     clip: str | Path | None = None,
@@ -46,8 +49,11 @@ def convert(
 
     Parameters
     ----------
-    source, target : path
-        The files; `target` may be a folder where the format dictates the name.
+    source : path or sequence of path
+        What to read. Several files are merged: each may add points and frames, and
+        where two say something of the same cell, the later file counts.
+    target : path
+        What to write; may be a folder where the format dictates the name.
     clip : path, optional
         The video the positions belong to.
     reads, writes : str
@@ -58,16 +64,19 @@ def convert(
     Raises
     ------
     UsstrackError
-        If a file cannot be used, or an input would be overwritten.
+        If a file cannot be used, several come without a clip, or an input would
+        be overwritten.
     """
-    source, target = Path(source), Path(target)
+    sources = [Path(one) for one in ([source] if isinstance(source, (str, Path)) else source)]
     info = _info(clip)
-    reads = reads or interchange.identify(source)
-    found = interchange.read(source, info, format=reads)
-    tracks, notes = _chosen(found, source)
-    writes, path = interchange.target(tracks, target, format=writes, scorer=scorer)
-    _check_inputs(path, source, clip)
-    if writes == "project" and reads != "project" and info is None:
+    if len(sources) > 1 and info is None:
+        raise UsstrackError("files are merged over their clip; name the video with --clip")
+    kinds = [reads or interchange.identify(one) for one in sources]
+    parts, notes = _read(sources, kinds, info)
+    tracks = _merged(parts)
+    writes, path = interchange.target(tracks, Path(target), format=writes, scorer=scorer)
+    _check_inputs(path, sources, clip)
+    if writes == "project" and info is None and kinds != ["project"]:
         raise UsstrackError(f"{path} needs to know its clip; name the video with --clip")
     written = interchange.write(tracks, path, format=writes)
     return Converted(
@@ -87,6 +96,45 @@ def _info(clip: str | Path | None) -> VideoInfo | None:
     return video.info
 
 
+def _read(
+    sources: Sequence[Path], kinds: Sequence[str], info: VideoInfo | None
+) -> tuple[list[Tracks], list[str]]:
+    """Tables of all files, and what to tell of them."""
+    parts: list[Tracks] = []
+    notes: list[str] = []
+    for source, kind in zip(sources, kinds, strict=True):
+        tracks, told = _chosen(interchange.read(source, info, format=kind), source)
+        if parts:
+            notes += _differences(_merged(parts), tracks, source)
+        parts.append(tracks)
+        notes += told
+    return parts, notes
+
+
+def _merged(parts: Sequence[Tracks]) -> Tracks:
+    """All tables in one, later over earlier, points in the order they come."""
+    whole, *rest = parts
+    for part in rest:
+        names = dict.fromkeys((*whole.names, *part.names))
+        whole = part.over(whole).select(list(names))
+    return whole
+
+
+def _differences(before: Tracks, after: Tracks, source: Path) -> tuple[str, ...]:
+    """Tell how far a file is from those before it, where both have a position."""
+    shared = [name for name in after.names if name in before.names]
+    mine, theirs = before.select(shared), after.select(shared)
+    both = mine.present & theirs.present
+    away = np.linalg.norm(theirs.xy - mine.xy, axis=-1)[both]
+    moved = away[away > 0]
+    if not moved.size:
+        return ()
+    return (
+        f"{moved.size} of {both.sum()} positions that were there already differ in {source.name}, "
+        f"by up to {moved.max():.1f} px; they are taken from it.",
+    )
+
+
 def _chosen(found: interchange.Imported, source: Path) -> tuple[Tracks, tuple[str, ...]]:
     """The labels unless there are none, and the notes."""
     labels, run = found.labels, found.run
@@ -98,7 +146,7 @@ def _chosen(found: interchange.Imported, source: Path) -> tuple[Tracks, tuple[st
     return run, found.notes
 
 
-def _check_inputs(path: Path, source: Path, clip: str | Path | None) -> None:
-    inputs = [source] if clip is None else [source, Path(clip)]
+def _check_inputs(path: Path, sources: Sequence[Path], clip: str | Path | None) -> None:
+    inputs = [*sources] if clip is None else [*sources, Path(clip)]
     if path.resolve() in [given.resolve() for given in inputs]:
         raise UsstrackError(f"{path} is an input; choose another name for the result")

@@ -21,7 +21,7 @@ from napari_usstrack.pipelines.queries import (
     set_by_hand,
     stretches,
 )
-from napari_usstrack.pipelines.results import run_of, step_of, ticket_of
+from napari_usstrack.pipelines.results import arrays_from, read_of, run_of, step_of, ticket_of
 
 BATCH_CELLS = 4_000_000
 
@@ -62,12 +62,7 @@ def fill(
     spans = stretches(annotations) if spans is None else spans
     if not annotations.by_hand.any():
         raise UsstrackError("No point is labelled yet; label points in at least two frames.")
-    arrays = blank_arrays(*annotations.shape)
-    if onto is not None:
-        shared = [name for name in annotations.names if name in onto.names]
-        kept = [annotations.column(name) for name in shared]
-        for name in CELL_ARRAYS:
-            arrays[name][:, kept] = getattr(onto, name)[:, [onto.column(n) for n in shared]]
+    arrays = arrays_from(annotations, onto)
     tails = open_ends(annotations) if extend else ()
     found = yield from fill_cells(video, annotations, [*spans, *tails], tracker)
     for stretch, cells in found:
@@ -89,12 +84,11 @@ def fill_ticket(
     onto: Tracks | None = None,
 ) -> str:
     """Digest of all that `fill` reads; with `spans`, only of what lies in them."""
-    former = None if onto is None else [onto.names, *(getattr(onto, a) for a in CELL_ARRAYS)]
     if spans is None:
         read: list[object] = [annotations.source, annotations.xy]
     else:
         read = [part for stretch in spans for part in _said_in(annotations, stretch)]
-    return ticket_of(annotations, tracker, "fill", *read, extend, former)
+    return ticket_of(annotations, tracker, "fill", *read, extend, read_of(onto))
 
 
 def fill_cells(

@@ -41,7 +41,12 @@ def frame_span(info: VideoInfo, start: int | None, stop: int | None) -> range:
     return range(first, last + 1)
 
 
-def first_queries(annotations: Tracks, span: range, direction: Direction = "both") -> Queries:
+def first_queries(
+    annotations: Tracks,
+    span: range,
+    direction: Direction = "both",
+    names: Sequence[str] | None = None,
+) -> Queries:
     """Turn the first labelled frame of each point inside `span` into its query.
 
     An ABSENT label stops the tracking of its point in both directions.
@@ -56,10 +61,12 @@ def first_queries(annotations: Tracks, span: range, direction: Direction = "both
         raise UsstrackError(
             f"Direction '{direction}' is unknown; choose one of: {', '.join(get_args(Direction))}."
         )
-    if not annotations.by_hand.any():
+    wanted = annotations.names if names is None else names
+    if not annotations.by_hand[:, [annotations.column(name) for name in wanted]].any():
         raise UsstrackError("No point is labelled yet; place at least one point, then track.")
     rows: list[Row] = []
-    for column, name in enumerate(annotations.names):
+    for name in wanted:
+        column = annotations.column(name)
         labelled = np.flatnonzero(annotations.by_hand[:, column])
         here = labelled[(labelled >= span.start) & (labelled < span.stop)]
         if labelled.size == 0:

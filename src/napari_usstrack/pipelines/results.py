@@ -6,7 +6,24 @@ from typing import Any
 
 from napari_usstrack.core.provenance import Step, digest
 from napari_usstrack.core.tracker import Tracker
-from napari_usstrack.core.tracks import Tracks
+from napari_usstrack.core.tracks import CELL_ARRAYS, Tracks, blank_arrays
+
+
+def arrays_from(annotations: Tracks, former: Tracks | None) -> dict[str, Any]:
+    """Arrays to write into: cells of a former run for the points it shares, else blank."""
+    arrays = blank_arrays(*annotations.shape)
+    if former is not None:
+        shared = [name for name in annotations.names if name in former.names]
+        mine = [annotations.column(name) for name in shared]
+        theirs = [former.column(name) for name in shared]
+        for name in CELL_ARRAYS:
+            arrays[name][:, mine] = getattr(former, name)[:, theirs]
+    return arrays
+
+
+def read_of(former: Tracks | None) -> list[Any] | None:
+    """What a ticket tells of a former run."""
+    return None if former is None else [former.names, *(getattr(former, a) for a in CELL_ARRAYS)]
 
 
 def run_of(annotations: Tracks, arrays: dict[str, Any], step: Step) -> Tracks:

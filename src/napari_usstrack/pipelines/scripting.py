@@ -14,11 +14,11 @@ from napari_usstrack.core.coords import inside
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Progress, finish, ignore
 from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Source, Tracks, named_points
-from napari_usstrack.core.video import CallbackVideo, Video, VideoInfo
+from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.io import project as projects
 from napari_usstrack.io import registry, tables
 from napari_usstrack.io.array_video import array_video
-from napari_usstrack.io.clip import ClipVideo
+from napari_usstrack.io.calibrated import with_calibration
 from napari_usstrack.io.project import Project
 from napari_usstrack.pipelines import fill as filling
 from napari_usstrack.pipelines import track as tracking
@@ -167,9 +167,7 @@ def _recalibrated(video: Video, spacing: tuple[float, float] | None, fps: float 
         calibration = calibration.with_spacing(spacing, "typed")
     if fps is not None:
         calibration = calibration.with_rate(video.info.frame_count, fps, "typed")
-    if isinstance(video, ClipVideo):
-        return video.recalibrated(calibration)
-    return CallbackVideo(video.info.calibrated(calibration), video.frames)
+    return with_calibration(video, calibration)
 
 
 def as_labels(points: Points, info: VideoInfo) -> Tracks:

@@ -18,8 +18,9 @@ from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.history import Change, EventChange, History, Together
 from napari_usstrack.core.tracks import Tracks
-from napari_usstrack.core.video import Video, VideoInfo, with_calibration
+from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.io import project as project_files
+from napari_usstrack.io.calibrated import with_calibration
 from napari_usstrack.io.clip import ClipVideo
 from napari_usstrack.io.journal_lines import Action
 from napari_usstrack.io.project import Project

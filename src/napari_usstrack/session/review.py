@@ -108,11 +108,10 @@ class Review:
         """Forget the labels of points in a scope."""
         self._do(regions.clear, self.frames(scope), names)
 
-    def copy(self, run: str, scope: Scope, names: Sequence[str]) -> None:
-        """Make a run's positions labels in a scope; what a person set stays."""
-        edit = regions.copy_from(
-            self._session.annotations, self._run(run), self.frames(scope), names, replace=False
-        )
+    def copy(self, run: str, scope: Scope, names: Sequence[str], *, replace: bool = False) -> None:
+        """Make a run's positions labels in a scope; what a person set stays unless replaced."""
+        frames, labels = self.frames(scope), self._session.annotations
+        edit = regions.copy_from(labels, self._run(run), frames, names, replace=replace)
         self._session.do(edit)
 
     def keep_complete(self, scope: Scope, names: Sequence[str]) -> None:

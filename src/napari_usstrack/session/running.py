@@ -21,13 +21,19 @@ def tracking(
     start: int | None,
     stop: int | None,
     direction: Direction,
+    names: Sequence[str] | None,
+    keep: bool,
 ) -> Job:
-    """Follow every labelled point from its first label."""
+    """Follow labelled points from their first label; with `keep`, onto the former run."""
     span = frame_span(session.video.info, start, stop)
+
+    def what() -> dict:
+        return {"names": names, "onto": session.runs.get(run) if keep else None}
+
     return Job(
         f"Track, {tracker.traits.name}",
         run,
-        lambda: track_ticket(session.annotations, tracker, span, direction),
+        lambda: track_ticket(session.annotations, tracker, span, direction, **what()),
         lambda: track(
             session.video,
             session.annotations,
@@ -35,6 +41,7 @@ def tracking(
             start=start,
             stop=stop,
             direction=direction,
+            **what(),
         ),
     )
 
@@ -86,10 +93,15 @@ class Methods(Host, Protocol):
         start: int | None = None,
         stop: int | None = None,
         direction: Direction = "both",
+        names: Sequence[str] | None = None,
+        keep: bool = False,
     ) -> None:
-        """Start following every labelled point from its first label."""
+        """Start following every labelled point, or those named, from its first label.
+
+        With `keep`, a former run of this name keeps its cells in other frames and points.
+        """
         tracker = trackers.make(method, options)
-        self.start(tracking(self, run, tracker, start, stop, direction))
+        self.start(tracking(self, run, tracker, start, stop, direction, names, keep))
 
     def fill(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer, Points, Tracks, Vectors
 from napari.utils.colormaps import Colormap
+from numpy.typing import NDArray
 
 from napari_usstrack.core.coords import swapped
 from napari_usstrack.core.tracks import Tracks as ClipTracks
@@ -72,7 +74,7 @@ def run_layers(
         **geometry,
     )
     tails = Tracks(
-        np.array([[0.0, *([0.0] * placement.ndim)]]),
+        _no_tail(placement),
         name=f"{clip} {name}",
         tail_length=arrays.TAIL,
         tail_width=3,
@@ -80,6 +82,27 @@ def run_layers(
         **geometry,
     )
     return points, tails
+
+
+def _no_tail(placement: Placement) -> NDArray[np.float64]:
+    """One vertex, which draws nothing; a Tracks layer cannot be empty."""
+    return np.zeros((1, placement.ndim + 1))
+
+
+@contextmanager
+def sliced(layer: Points) -> Iterator[None]:
+    """Let a hidden layer follow what is written.
+
+    napari does not slice hidden layers, and would then look for rows that are gone.
+    """
+    hidden = not layer.visible
+    if hidden:
+        layer.visible = True
+    try:
+        yield
+    finally:
+        if hidden:
+            layer.visible = False
 
 
 def place_over(layer: Layer, geometry: Mapping[str, Any]) -> None:
@@ -119,6 +142,10 @@ class EditorWriter:
 
     def write(self, rows: Rows, hidden: frozenset[str]) -> None:
         """Show rows; the points in `hidden` are kept, but not drawn."""
+        with sliced(self._layer):
+            self._write(rows, hidden)
+
+    def _write(self, rows: Rows, hidden: frozenset[str]) -> None:
         layer, before, look = self._layer, self._rows, arrays.look_of(rows)
         coordinates = self._placement.coordinates(rows.frames, rows.xy)
         same = before is not None and len(layer.data) == len(coordinates) == len(before.keys)
@@ -190,6 +217,11 @@ def write_skeleton(
 
 def write_run_points(layer: Points, placement: Placement, rows: Rows) -> None:
     """Show a run's rows as rings coloured by confidence."""
+    with sliced(layer):
+        _write_rings(layer, placement, rows)
+
+
+def _write_rings(layer: Points, placement: Placement, rows: Rows) -> None:
     layer.data = placement.coordinates(rows.frames, rows.xy)
     layer.features = rows.features
     if not len(rows.keys):
@@ -206,9 +238,10 @@ def write_run_points(layer: Points, placement: Placement, rows: Rows) -> None:
 def write_tails(layer: Tracks, placement: Placement, run: ClipTracks, span: range) -> None:
     """Show a run's tails, coloured by point."""
     table, features = arrays.tracks_table(run, span)
-    if layer.visible != bool(len(table)):
-        layer.visible = bool(len(table))
     if not len(table):
+        layer.color_by = "track_id"
+        layer.features = {}
+        layer.data = _no_tail(placement)
         return
     coordinates = placement.coordinates(table[:, 1], swapped(table[:, 2:]))
     colours = Colormap([p.colour for p in run.points], name="points", interpolation="zero")

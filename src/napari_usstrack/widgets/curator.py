@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
@@ -22,12 +21,11 @@ from napari_usstrack.widgets.region_control import RegionControl
 from napari_usstrack.widgets.regions_panel import RegionsPanel
 from napari_usstrack.widgets.review_panel import ReviewPanel
 from napari_usstrack.widgets.traces import Traces
+from napari_usstrack.widgets.travel import Travel
 
 if TYPE_CHECKING:
     from napari_usstrack.session import Session
     from napari_usstrack.widgets.workbench import Workbench
-
-FAR = 10
 
 
 class Curator(QObject):
@@ -44,7 +42,7 @@ class Curator(QObject):
     say : callable
         Shows one sentence.
     track : callable
-        Tracks from a first to a last frame.
+        Tracks points from a first to a last frame.
     traces : Traces
         The trace plot.
     parent : QWidget
@@ -58,7 +56,7 @@ class Curator(QObject):
         open_bench: Callable[[], Workbench],
         attempt: Callable[[Callable[[], object]], None],
         say: Callable[[str], object],
-        track: Callable[[int, int], object],
+        track: Callable[[int, int, Sequence[str]], object],
         traces: Traces,
         parent: QWidget,
     ) -> None:
@@ -79,6 +77,7 @@ class Curator(QObject):
             track=track,
             traces=traces,
         )
+        self.travel = Travel(open_bench, self._chosen, say)
         chores: dict[str, Callable[[], object]] = {
             "counts": self._count,
             "tails": self._freshen,
@@ -127,43 +126,44 @@ class Curator(QObject):
         """Actions of the key table that are about curation."""
         picks = {f"pick_{i}": partial(self.pick, i - 1) for i in range(1, 11)}
         return {
-            "step_on": partial(self.step, 1),
-            "step_back": partial(self.step, -1),
-            "jump_on": partial(self.jump, FAR),
-            "jump_back": partial(self.jump, -FAR),
-            "first_frame": lambda: self._open_bench().show_frame(0),
-            "last_frame": lambda: self._open_bench().show_frame(self._last_frame()),
             "accept": self.accept,
             "accept_up_to": self.accept_up_to,
             "reject": self.reject,
             "delete_label": self.delete_label,
             "check_next": self.check_next,
             "check_accept": self.check_accept,
-            "next_label": partial(self.to_label, 1),
-            "previous_label": partial(self.to_label, -1),
-            "next_marked": partial(self.to_marked, 1),
-            "previous_marked": partial(self.to_marked, -1),
+            "next_point": partial(self.pick_beside, 1),
+            "previous_point": partial(self.pick_beside, -1),
+            "place_here": self.place_here,
             "trace_plot": self.traces.toggle,
             **picks,
+            **self.travel.actions(),
             **self.region_control.actions(),
         }
 
-    # --- stepping and placing -----------------------------------------------------------------
-
-    def step(self, by: int) -> None:
-        """Go one frame on or back, carrying the points along."""
-        self._session.curation.step(by)
-
-    def jump(self, by: int) -> None:
-        """Go some frames on or back; nothing is carried."""
-        bench = self._open_bench()
-        bench.show_frame(int(np.clip(bench.frame + by, 0, self._last_frame())))
+    # --- placing ------------------------------------------------------------------------------
 
     def pick(self, index: int) -> None:
         """Choose a point by its place in the table."""
         names = self._session.annotations.names
         if index < len(names):
             self._choose(names[index])
+
+    def pick_beside(self, by: int) -> None:
+        """Choose the next or the previous point, or a new one between last and first."""
+        self._points.step(by)
+        chosen = self._points.next.value
+        self._session.selection = () if chosen == NEW else (chosen,)
+
+    def place_here(self) -> None:
+        """Place the point that a click would place where the mouse is."""
+        bench = self._open_bench()
+        if not bench.viewer.mouse_over_canvas:
+            raise UsstrackError("Point at the tissue with the mouse, then press the key.")
+        layer = bench.label()
+        self.use_labels()
+        if bench.pointing is not None:
+            bench.pointing.place(layer.world_to_data(bench.viewer.cursor.position))
 
     def _choose(self, name: str) -> None:
         self._points.choose(name)
@@ -177,7 +177,7 @@ class Curator(QObject):
         if mode == "loop" or (mode == "sequential" and not new):
             self._points.choose(following)
         if there != frame:
-            self.step(1)
+            self.travel.step(1)
 
     # --- proposals ----------------------------------------------------------------------------
 
@@ -245,23 +245,6 @@ class Curator(QObject):
         self._choose(flag.point)
         self._open_bench().show_frame(frame)
 
-    def to_label(self, direction: int) -> None:
-        """Go to the next or the previous labelled frame."""
-        bench = self._open_bench()
-        labelled = np.flatnonzero(bench.session.annotations.by_hand.any(axis=1))
-        ahead = labelled[(labelled - bench.frame) * direction > 0]
-        if ahead.size:
-            bench.show_frame(int(ahead.min() if direction > 0 else ahead.max()))
-
-    def to_marked(self, direction: int) -> None:
-        """Go to the next or the previous marked frame."""
-        here = self._session.frame
-        ahead = [f for f in self._session.review.marked if (f - here) * direction > 0]
-        if ahead:
-            self._open_bench().show_frame(min(ahead) if direction > 0 else max(ahead))
-        else:
-            self._say("No marked frame that way; M marks a frame.")
-
     # --- what is shown ------------------------------------------------------------------------
 
     def _connect(self) -> None:
@@ -274,7 +257,7 @@ class Curator(QObject):
         ):
             signal.connect(partial(self._attempt, action))
         for typed, use in (
-            (curate.stepped, self.step),
+            (curate.stepped, self.travel.step),
             (curate.going, self._go),
             (review.going, lambda flag: self._go_to(flag, flag.frame)),
             (review.went_to_start, lambda flag: self._go_to(flag, flag.first)),
@@ -351,6 +334,3 @@ class Curator(QObject):
 
     def _draw_traces(self) -> None:
         self.traces.draw()
-
-    def _last_frame(self) -> int:
-        return self._session.video.info.frame_count - 1

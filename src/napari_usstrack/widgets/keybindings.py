@@ -49,17 +49,24 @@ PICKS = tuple(
 KEYS = (
     Key("Left", "step_back", "One frame back, points come along", STEP),
     Key("Right", "step_on", "One frame on, points come along", STEP),
+    Key("D", "walk_back", "One frame back, but stay in a labelled one", STEP),
+    Key("F", "walk_on", "One frame on, but stay in a labelled one", STEP),
     Key("Up", "jump_back", "10 frames back", STEP),
     Key("Down", "jump_on", "10 frames on", STEP),
+    Key("Shift-Left", "stride_back", "A twentieth of the clip back", STEP),
+    Key("Shift-Right", "stride_on", "A twentieth of the clip on", STEP),
     Key("Home", "first_frame", "First frame", STEP),
     Key("End", "last_frame", "Last frame", STEP),
     Key("J", "previous_label", "Go to the previous labelled frame", STEP),
     Key("N", "next_label", "Go to the next labelled frame", STEP),
+    Key("Shift-J", "previous_own_label", "Go to the previous label of the chosen point", STEP),
+    Key("Shift-N", "next_own_label", "Go to the next label of the chosen point", STEP),
     Key("K", "play", "Play or pause", STEP),
     Key("Q", "add_points", "Add points by clicking", POINTS),
+    Key("T", "place_here", "Place the point where the mouse is", POINTS),
     *PICKS,
-    Key(",", "previous_point", "Next click places the previous point", POINTS),
-    Key(".", "next_point", "Next click places the next point", POINTS),
+    Key(",", "previous_point", "Choose the previous point", POINTS),
+    Key(".", "next_point", "Choose the next point", POINTS),
     Key("Y", "delete_label", "Forget the chosen point in this frame", POINTS),
     Key("E", "accept", "Accept the proposals of this frame", PROPOSALS),
     Key("Shift-E", "accept_up_to", "Accept all proposals up to this frame", PROPOSALS),
@@ -73,9 +80,13 @@ KEYS = (
     Key("[", "interval_from", "A region starts in this frame", REGIONS),
     Key("]", "interval_to", "The region ends in this frame", REGIONS),
     Key("X", "swap", "Swap what is edited and the reference", REGIONS),
+    Key("W", "copy_point", "Copy the chosen point here from the reference", REGIONS),
+    Key("Shift-W", "copy_frame", "Copy all points here from the reference", REGIONS),
     Key("G", "track", "Track", RUN),
     Key("H", "fill", "Fill between labels", RUN),
     Key("U", "cancel", "Cancel", RUN),
+    Key("Alt-Left", "previous_clip", "Show the previous clip", PROJECT),
+    Key("Alt-Right", "next_clip", "Show the next clip", PROJECT),
     Key("Control-Z", "undo", "Undo", PROJECT),
     Key("Control-Shift-Z", "redo", "Redo", PROJECT),
     Key("Control-Shift-S", "save_project", "Save project", PROJECT),
@@ -149,7 +160,8 @@ def table_html() -> str:
 
 def shown(key: str) -> str:
     """Write a key the way keyboards are labelled."""
-    return ARROWS.get(key) or key.replace("Control", "Ctrl").replace("-", "+")
+    *held, last = key.replace("Control", "Ctrl").split("-")
+    return "+".join([*held, ARROWS.get(last, last)])
 
 
 def _keys_of(actions: Actions, strict: bool) -> list[Key]:

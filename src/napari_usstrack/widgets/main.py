@@ -15,6 +15,7 @@ from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.session import JobState, Runner
 from napari_usstrack.widgets.clip_panel import ClipPanel
+from napari_usstrack.widgets.clips import Clips, is_clip
 from napari_usstrack.widgets.curator import Curator
 from napari_usstrack.widgets.files import Files
 from napari_usstrack.widgets.form import Fold, Form, scrolled, sentence
@@ -24,6 +25,7 @@ from napari_usstrack.widgets.points_control import PointsControl
 from napari_usstrack.widgets.points_panel import PointsPanel
 from napari_usstrack.widgets.preferences import Preferences, PreferenceWatch
 from napari_usstrack.widgets.recent import RecentBox
+from napari_usstrack.widgets.run_control import RunControl
 from napari_usstrack.widgets.safety import Safety
 from napari_usstrack.widgets.traces import Traces
 from napari_usstrack.widgets.track_panel import TrackPanel
@@ -35,7 +37,6 @@ from napari_usstrack.widgets.workers import run_in_thread
 if TYPE_CHECKING:
     from napari import Viewer
 
-RUN = "track"
 HINT = "Press Add points, then click on the tissue."
 NEXT_HINT = "Place more points, or press Track."
 
@@ -70,12 +71,13 @@ class UsstrackDock(QWidget):
             text="Import…", tooltip="Labels from DUSTrack, DeepLabCut, a table or a project"
         )
         self.traces = Traces(napari_viewer)
+        self.running = RunControl(self.tracking, self._open_bench)
         self.curator = Curator(
             self.points,
             open_bench=self._open_bench,
             attempt=self._try,
             say=self.tracking.say,
-            track=self._track_between,
+            track=self.running.track_part,
             traces=self.traces,
             parent=self,
         )
@@ -87,6 +89,7 @@ class UsstrackDock(QWidget):
             adopted=self.curator.use_labels,
         )
         self.recent = RecentBox()
+        self.clips = Clips(napari_viewer)
         self.safety = Safety(self, self._all_benches, self._try, self.tracking.say)
         self.plot = PushButton(text="Traces", tooltip="Show or hide the trace plot (I)")
         self._lay_out()
@@ -117,6 +120,7 @@ class UsstrackDock(QWidget):
         self.keyboard.close()
         self.safety.close_guard()
         self.preferences.close()
+        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         for bench in self._benches.values():
             bench.close()
@@ -167,6 +171,7 @@ class UsstrackDock(QWidget):
             (self.plot.clicked, self.traces.toggle),
         ):
             signal.connect(self._guarded(action))
+        self._viewer.layers.events.inserted.connect(self._on_inserted)
         self._viewer.layers.events.removed.connect(self._on_removed)
         self.recent.opening.connect(lambda path: self._try(lambda: self._open_again(path)))
         actions = {name: self._guarded(act) for name, act in self._actions().items()}
@@ -201,6 +206,7 @@ class UsstrackDock(QWidget):
         self.looking.stop()
         if not keep_axis:
             self.clip.offer_axes(image)
+        self.clips.leave(self.bench, image)
         self.bench = self._bench_of(image) if isinstance(image, Image) else None
         if image is None:
             self.clip.empty()
@@ -212,6 +218,7 @@ class UsstrackDock(QWidget):
         self.curator.use(self.bench)
         self.safety.use(self.bench)
         self._refresh()
+        self.clips.enter(self.bench)
 
     def _bench_of(self, image: Image) -> Workbench | None:
         if id(image) in self._benches:
@@ -284,8 +291,8 @@ class UsstrackDock(QWidget):
             "fill": self.fill,
             "cancel": self._cancel,
             "play": self.looking.play,
-            "next_point": partial(self.points.step, 1),
-            "previous_point": partial(self.points.step, -1),
+            "next_clip": partial(self.show_clip, 1),
+            "previous_clip": partial(self.show_clip, -1),
             "save_project": self.save_project,
             "export_csv": self.export_csv,
             **self.curator.actions(),
@@ -293,31 +300,21 @@ class UsstrackDock(QWidget):
 
     def track(self) -> None:
         """Follow every point from its first label."""
-        panel = self.tracking
-        self._open_bench().session.track(
-            run=RUN,
-            method=panel.method.value,
-            options=panel.options,
-            start=panel.first.value,
-            stop=panel.last.value,
-            direction=panel.direction.value,
-        )
+        self.running.track()
 
     def fill(self) -> None:
         """Fill the frames between labels."""
-        panel = self.tracking
-        self._open_bench().session.fill(
-            run=RUN,
-            method=panel.method.value,
-            options=panel.options,
-            extend=panel.extend.value,
-        )
+        self.running.fill()
 
-    def _track_between(self, first: int, last: int) -> None:
-        self.tracking.first.value, self.tracking.last.value = first, last
-        self.track()
+    def show_clip(self, by: int) -> None:
+        """Go to the next or the previous clip of the window, as it was left."""
+        self.clip.image.value = self.clips.beside(self.clip.image.value, by)
 
     def _open_again(self, path: str) -> None:
+        for bench in self._benches.values():
+            if bench.session.video.info.path == path:
+                self.clip.image.value = bench.image
+                return
         self._viewer.open(path, plugin="napari-usstrack")
 
     def _all_benches(self) -> list[Workbench]:
@@ -350,6 +347,7 @@ class UsstrackDock(QWidget):
 
     def _on_job(self, bench: Workbench, state: JobState) -> None:
         if bench is not self.bench:
+            self.clips.hide(bench)
             return
         self.tracking.report(state, bench.session.video.info.frame_count)
         if state.phase == "failed":
@@ -365,6 +363,11 @@ class UsstrackDock(QWidget):
     def _on_calibrated(self, _calibration: Calibration) -> None:
         if self.bench is not None:
             self.clip.tell(self.bench.session.annotations.video)
+
+    def _on_inserted(self, event: Any) -> None:
+        if is_clip(event.value):
+            self.reset_choices()
+            self.clip.image.value = event.value
 
     def _on_removed(self, event: Any) -> None:
         bench = self._benches.pop(id(event.value), None)

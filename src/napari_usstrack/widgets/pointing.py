@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Points
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_usstrack.widgets.sync import LabelSync
 
@@ -52,6 +52,11 @@ class Pointing:
         if self._on_press in self._sync.layer.mouse_drag_callbacks:
             self._sync.layer.mouse_drag_callbacks.remove(self._on_press)
 
+    def place(self, at: ArrayLike) -> None:
+        """Place the current point in the frame in view, at coordinates of the layer."""
+        _, xy = self._sync.placement.positions(np.asarray(at, dtype=float))
+        self._sync.put(self._sync.next_name(), self._sync.session.frame, xy[0])
+
     def _on_press(self, layer: Points, event: Any) -> Generator[None, None, None]:
         if str(layer.mode) != "pan_zoom" or event.button != 1 or event.modifiers:
             return
@@ -71,7 +76,7 @@ class Pointing:
         if row is not None:
             self._released(row, wandered)
         elif self.placing and not wandered:
-            self._place(begun)
+            self.place(begun)
 
     def _carry(self, layer: Points, row: int, by: NDArray[np.float64]) -> None:
         layer.data[row, -2:] += by[-2:]
@@ -84,10 +89,6 @@ class Pointing:
             self._sync.put(name, frame, xy[0])
         self._sync.session.selection = (name,)
         self._picked(name)
-
-    def _place(self, at: NDArray[np.float64]) -> None:
-        _, xy = self._sync.placement.positions(at)
-        self._sync.put(self._sync.next_name(), self._sync.session.frame, xy[0])
 
     def _hit(self, at: NDArray[np.float64]) -> int | None:
         """Row of the nearest marker in this frame within reach."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from napari_usstrack.widgets.traces import Traces
 
 if TYPE_CHECKING:
     from napari_usstrack.session import Session
+    from napari_usstrack.session.review import Scope
     from napari_usstrack.widgets.workbench import Workbench
 
 
@@ -31,7 +32,7 @@ class RegionControl:
     chosen : callable
         Names of the chosen points; raises where there is none.
     track : callable
-        Tracks from a first to a last frame.
+        Tracks points from a first to a last frame.
     traces : Traces
         The trace plot.
     """
@@ -43,7 +44,7 @@ class RegionControl:
         open_bench: Callable[[], Workbench],
         attempt: Callable[[Callable[[], object]], None],
         chosen: Callable[[], tuple[str, ...]],
-        track: Callable[[int, int], object],
+        track: Callable[[int, int, Sequence[str]], object],
         traces: Traces,
     ) -> None:
         self.regions = regions
@@ -55,6 +56,7 @@ class RegionControl:
         self._track = track
         regions.marking.connect(partial(attempt, self.mark))
         regions.swapping.connect(partial(attempt, self.swap))
+        regions.removing.connect(partial(attempt, self.remove_run))
         for typed, use in (
             (regions.interval_set, self.set_interval),
             (regions.asked, self.act),
@@ -74,6 +76,8 @@ class RegionControl:
             "interval_from": partial(self.set_interval, "from"),
             "interval_to": partial(self.set_interval, "to"),
             "swap": self.swap,
+            "copy_point": lambda: self.copy("this frame", self._chosen()),
+            "copy_frame": lambda: self.copy("this frame", self._session.annotations.names),
         }
 
     def use(self, bench: Workbench | None) -> None:
@@ -126,22 +130,37 @@ class RegionControl:
         if what == "merge":
             self.merge()
             return
-        bench, review = self._open_bench(), self._session.review
+        review = self._session.review
         scope, every = self.regions.scope.value, self.regions.every.value
         names = self._named()
         if what == "copy":
-            review.copy(self._reference(bench), scope, names)
+            self.copy(scope, names)
         elif what == "decimate":
             review.decimate(scope, names, every)
         elif what == "track":
             frames = review.frames(scope)
-            self._track(min(frames), max(frames))
+            self._track(min(frames), max(frames), names)
         else:
             getattr(review, what)(scope, names)
 
+    def copy(self, scope: Scope, names: Sequence[str]) -> None:
+        """Make the reference's positions labels."""
+        reference = self._reference(self._open_bench())
+        replace = self.regions.replace.value
+        self._session.review.copy(reference, scope, names, replace=replace)
+
+    def remove_run(self) -> None:
+        """Take away the run that is shown under the labels."""
+        session = self._session
+        if not session.curation.base:
+            raise UsstrackError("There is no run to remove; choose one first.")
+        session.set_run(session.curation.base, None)
+
     def _reference(self, bench: Workbench) -> str:
         if not bench.reference:
-            raise UsstrackError("Choose a reference to copy from first.")
+            raise UsstrackError(
+                "There is no reference to copy from; choose one under Regions and comparison."
+            )
         return bench.reference
 
     def _named(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from magicgui.widgets import ComboBox, PushButton, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, PushButton, SpinBox
 from numpy.typing import ArrayLike
 from psygnal import Signal
 from qtpy.QtWidgets import QComboBox, QLabel
@@ -21,7 +21,11 @@ MOST_MARKS = 8
 SHORTEST_NAME = 12
 ACTIONS = (
     ("fill", "Fill", "Fill the points there from the labels around; labels stay where they are"),
-    ("track", "Track", "Follow the points from their first label there"),
+    (
+        "track",
+        "Track",
+        "Follow the points from their first label there; elsewhere the run stays as it is",
+    ),
     ("copy", "Copy from reference", "Make the reference's positions labels there; undoable"),
     ("clear", "Clear labels", "Forget the labels there; undoable"),
     (
@@ -47,6 +51,7 @@ class RegionsPanel(Form):
     interval_set = Signal(str)
     marking = Signal()
     swapping = Signal()
+    removing = Signal()
     current_changed = Signal(str)
     reference_changed = Signal(str)
 
@@ -65,11 +70,15 @@ class RegionsPanel(Form):
         self.points.tooltip = "The points that the buttons below are about"
         self.buttons = {name: PushButton(text=text, tooltip=tip) for name, text, tip in ACTIONS}
         self.every = SpinBox(value=2, min=1, max=1000, tooltip="n of 'Keep every n-th frame'")
+        self.replace = CheckBox(text="Copy over labels that are there")
+        self.replace.tooltip = "Without it 'Copy from reference' keeps what a person set"
         self.current = ComboBox(choices=[LABELS_ONLY])
         self.current.tooltip = "What is shown under labels and proposals, and edited"
         self.reference = ComboBox(choices=[NONE])
         self.reference.tooltip = "The run to compare with, shown translucent"
         self.swap = PushButton(text="Swap", tooltip="Edit the reference, compare with this (X)")
+        self.remove = PushButton(text="Remove run")
+        self.remove.tooltip = "Take away the run that is edited; labels stay; undoable"
         self.merge = PushButton(text="Merge run into labels…")
         self.merge.tooltip = "See first what a run would change in the labels; undoable"
         self._has_clip = self._has_points = True
@@ -119,6 +128,8 @@ class RegionsPanel(Form):
         for name, button in self.buttons.items():
             button.enabled = somewhere and (name != "copy" or compared)
         self.current.enabled = self.reference.enabled = self.merge.enabled = clip and runs
+        self.replace.enabled = clip and compared
+        self.remove.enabled = clip and self.current.value != LABELS_ONLY
         self.swap.enabled = clip and (compared or self.current.value != LABELS_ONLY)
 
     def _lay_out(self) -> None:
@@ -137,7 +148,8 @@ class RegionsPanel(Form):
         self.wide(heading("Compare"))
         self.row("Current", self.current)
         self.row("Reference", self.reference)
-        self.wide(self.swap, self.merge)
+        self.wide(self.replace)
+        self.wide(self.swap, self.remove, self.merge)
 
     def _connect(self) -> None:
         for button, what in ((self.begin, "from"), (self.end, "to"), (self.none, "clear")):
@@ -146,6 +158,7 @@ class RegionsPanel(Form):
             button.clicked.connect(lambda _=None, name=name: self.asked.emit(name))
         self.mark.clicked.connect(lambda: self.marking.emit())
         self.swap.clicked.connect(lambda: self.swapping.emit())
+        self.remove.clicked.connect(lambda: self.removing.emit())
         self.scope.changed.connect(self._refresh)
         for box, signal in (
             (self.current, self.current_changed),

@@ -68,6 +68,15 @@ def mirror(base: Mapping[str, Any], placement: Placement, width: int) -> NDArray
     return matrix
 
 
+def spread_limits(frame: NDArray[np.uint8]) -> tuple[float, float]:
+    """Grey levels that become black and white so that one frame fills the display.
+
+    The darkest hundredth and the brightest two hundredths are let go.
+    """
+    low, high = np.quantile(frame, (0.01, 0.98))
+    return float(low), float(max(high, low + 1.0))
+
+
 def window_translate(base: Mapping[str, Any], crop: Crop | None) -> NDArray[np.float64]:
     """Translate of the image layer when it shows only a window of the frame."""
     translate = np.asarray(base["translate"], dtype=np.float64).copy()

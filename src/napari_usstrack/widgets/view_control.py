@@ -7,13 +7,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.display import moving_panel
 from napari_usstrack.pipelines.typed import length_mm, rate_fps, spacing_mm
 from napari_usstrack.widgets.clip_panel import ClipPanel
 from napari_usstrack.widgets.player import Player
 from napari_usstrack.widgets.ruler import TwoClicks
-from napari_usstrack.widgets.view import View
+from napari_usstrack.widgets.view import View, spread_limits
 from napari_usstrack.widgets.view_panel import ViewPanel
 from napari_usstrack.widgets.workbench import Workbench
 
@@ -61,6 +63,7 @@ class ViewControl:
             (clip.ruler_wanted, self._measure),
             (view.panel_wanted, self._crop_to_panel),
             (view.auto_contrast, self._auto_contrast),
+            (view.plain_contrast, self._plain_contrast),
             (view.play_pressed, self.play),
         ):
             asked.connect(self._asked(act))
@@ -154,4 +157,17 @@ class ViewControl:
         self.look(replace(bench.view, crop=crop))
 
     def _auto_contrast(self) -> None:
-        self._bench().image.auto_contrast()
+        bench = self._bench()
+        if bench.can_change_view:
+            bench.image.contrast_limits = spread_limits(np.asarray(bench.image.data[bench.frame]))
+        else:
+            bench.image.reset_contrast_limits()
+
+    def _plain_contrast(self) -> None:
+        bench = self._bench()
+        bench.image.gamma = 1.0
+        if bench.can_change_view:
+            bench.image.contrast_limits = (0, 255)
+            self.look(replace(bench.view, contrast=0.0))
+        else:
+            bench.image.reset_contrast_limits()

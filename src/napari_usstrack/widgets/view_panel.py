@@ -19,6 +19,7 @@ class ViewPanel(Form):
     looked = Signal(object)
     panel_wanted = Signal()
     auto_contrast = Signal()
+    plain_contrast = Signal()
     play_pressed = Signal()
 
     def __init__(self) -> None:
@@ -34,6 +35,9 @@ class ViewPanel(Form):
         self.auto = PushButton(
             text="Auto contrast", tooltip="Spread the grey levels of this frame over the display"
         )
+        self.plain = PushButton(
+            text="Plain", tooltip="Show the grey levels as they are; napari has a slider for gamma"
+        )
         self.play = PushButton(text="Play", tooltip="Play by the true time stamps (K)")
         self.speed = ComboBox(choices=list(SPEEDS), value="real time", tooltip="Speed of Play")
         self._view = View()
@@ -41,12 +45,13 @@ class ViewPanel(Form):
         self.wide(self.crop, self.whole)
         self.wide(self.mirrored)
         self.row("Contrast", self.contrast)
-        self.wide(self.auto)
+        self.wide(self.auto, self.plain)
         self.crop.clicked.connect(lambda: self.panel_wanted.emit())
         self.whole.clicked.connect(lambda: self._change(crop=None))
         self.mirrored.changed.connect(lambda on: self._change(mirrored=on))
         self.contrast.changed.connect(lambda value: self._change(contrast=value))
         self.auto.clicked.connect(lambda: self.auto_contrast.emit())
+        self.plain.clicked.connect(lambda: self.plain_contrast.emit())
         self.play.clicked.connect(lambda: self.play_pressed.emit())
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Points, Tracks, Vectors
+from napari.layers import Image, Layer, Points, Tracks, Vectors
 from numpy.typing import NDArray
 
 from napari_usstrack.core.coords import Crop
@@ -101,6 +101,11 @@ class Workbench:
         Told sentences the user should read.
     pick : callable
         Told the name of a point that was clicked.
+
+    Attributes
+    ----------
+    resting : bool
+        Whether another clip is in view, so that its frames are not ours.
     """
 
     def __init__(
@@ -133,6 +138,7 @@ class Workbench:
         self.lines = SkeletonView(self)
         self.pointing: Pointing | None = None
         self._reference = ""
+        self.resting = False
         self.session.curation.propagating = True
         self.session.run_changed.connect(self.show_run)
         self.session.frame_changed.connect(self._on_frame)
@@ -154,6 +160,11 @@ class Workbench:
     def labels(self) -> Points | None:
         """The layer in which points are placed, if there is one."""
         return None if self.sync is None else self.sync.layer
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers that show the clip."""
+        return [self.image, *self._ours(), *self.lines.layers]
 
     @property
     def frame(self) -> int:
@@ -393,6 +404,8 @@ class Workbench:
             self._write_run(name)
 
     def _on_step(self, _event: Any) -> None:
+        if self.resting:
+            return
         frame = self.frame
         self.session.frame = frame
         any(view.follow(frame) for view in self._runs.values())
