@@ -11,7 +11,7 @@ from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.tracker import Queries, finish
 from napari_usstrack.core.video import CallbackVideo, VideoInfo
 from napari_usstrack.flow.lucas_kanade import LucasKanade
-from napari_usstrack.flow.rematch import cut
+from napari_usstrack.flow.rematch import Rematcher, cut
 from napari_usstrack.flow.seeds import alike
 from napari_usstrack.flow.tissue import TissueFlow
 from napari_usstrack.synth.motion import contraction
@@ -106,6 +106,21 @@ def test_memory_shares_the_first_picture():
     stepped(memory)
     assert memory[("p0", 24)].template is memory[("p0", 1)].template
     assert memory[("p0", 24)].template is not memory[("p1", 24)].template
+
+
+def test_queries_that_have_ended_are_let_go(monkeypatch):
+    held = []
+    forget = Rematcher._forget
+
+    def watched(self, points, here, there):
+        forget(self, points, here, there)
+        held.append(len(self._trails))
+
+    monkeypatch.setattr(Rematcher, "_forget", watched)
+    ends = [2, 4, 4, FRAMES - 1]
+    queries = Queries(np.zeros(4), POINTS, names(4), np.zeros(4), ends)
+    finish(TissueFlow().track(video(turning().frames), queries, range(6)))
+    assert held == [4, 3, 3, 1, 1]
 
 
 @pytest.mark.parametrize("turn_deg", [0.0, 30.0])

@@ -134,6 +134,7 @@ class Rematcher:
             guess.put(sought, self._compared(templates, frames[1], guess.of(sought)))
         xy = np.where(moved.found[:, None], self._grid.to_frame(guess.xy), moved.xy)
         self._remember(points, there, trails, xy, guess)
+        self._forget(points, here, there)
         height, width = frames[1].shape
         found = moved.found & inside(xy, width, height)
         sure = 1.0 / (1.0 + guess.variance / HALF_SURE_MM**2)
@@ -164,6 +165,12 @@ class Rematcher:
             )
             if self._memory is not None:
                 self._memory[self._queries.name[point], there] = trail
+
+    def _forget(self, points: Indices, here: int, there: int) -> None:
+        """Let go of points that have reached the end of their query."""
+        ends = self._queries.last if there > here else self._queries.first
+        for point in points[ends[points] == there].tolist():
+            del self._trails[point]
 
     def _compared(self, templates: list[Grey], frame: Grey, guess: _Guess) -> _Guess:
         """Move guesses towards where the first picture is found again."""
