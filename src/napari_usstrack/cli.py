@@ -13,7 +13,7 @@ import typer
 from napari_usstrack.core.errors import UsstrackError
 
 if TYPE_CHECKING:
-    from napari_usstrack.core.tracker import Work
+    from napari_usstrack.core.tracker import Tracker, Work
     from napari_usstrack.core.tracks import Tracks
     from napari_usstrack.core.video import Video
 
@@ -116,6 +116,7 @@ def track(
 
     tracker = trackers.make(method, _options(settings))
     video, labels = _inputs(clip, points, (output, overlay), mm_per_px, fps)
+    _warn(tracker, video)
     work = tracking.track(video, labels, tracker, start=start, stop=stop, direction=direction.value)
     _write(video, _run(work, "Tracking"), output, overlay)
 
@@ -140,6 +141,7 @@ def fill(
 
     tracker = trackers.make(method, _options(settings))
     video, labels = _inputs(clip, points, (output, overlay), mm_per_px, fps)
+    _warn(tracker, video)
     work = filling.fill(video, labels, tracker, extend=extend)
     _write(video, _run(work, "Filling"), output, overlay)
 
@@ -305,6 +307,15 @@ def _inputs(
     for warning in video.info.warnings:
         typer.echo(f"warning: {warning}", err=True)
     return video, read_points(points, video.info)
+
+
+def _warn(tracker: Tracker, video: Video) -> None:
+    if tracker.traits.scaled and video.info.spacing_mm is None:
+        typer.echo(
+            f"warning: {tracker.traits.name} sizes what it matches in mm, and the scale of this "
+            "clip is unknown; give it with --mm-per-px for better tracks.",
+            err=True,
+        )
 
 
 def _options(settings: list[str] | None) -> dict[str, str]:

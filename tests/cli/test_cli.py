@@ -152,6 +152,22 @@ def test_track_range_and_direction(usstrack, clip, points, tmp_path, words, fram
     assert found == list(frames)
 
 
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["-m", "tissue-flow"], True),
+        (["-m", "tissue-flow", "--mm-per-px", "0.1"], False),
+        ([], False),
+    ],
+)
+def test_a_method_that_goes_by_mm_asks_for_the_scale(
+    usstrack, clip, points, tmp_path, words, warned
+):
+    ran = usstrack("track", clip, "-p", points, "-o", tmp_path / "t.csv", *words)
+    assert ran.code == 0
+    assert ("give it with --mm-per-px for better tracks" in ran.err) == warned
+
+
 def test_track_names_points_that_were_lost(usstrack, tmp_path, moving, points):
     frames = moving.frames.copy()
     frames[4:] = 0
