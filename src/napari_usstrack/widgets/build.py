@@ -1,4 +1,4 @@
-"""The only place that builds napari layers or writes rows into them."""
+"""The only place that builds napari layers; `writing` fills them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer, Points, Tracks, Vectors
-from napari.utils.colormaps import Colormap
 
-from napari_usstrack.core.coords import swapped
 from napari_usstrack.core.tracks import Tracks as ClipTracks
 from napari_usstrack.widgets import layers as arrays
-from napari_usstrack.widgets.layers import Look, Placement, Rows, Segments
+from napari_usstrack.widgets.layers import Placement
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-CONFIDENCE_COLOURS = Colormap(
-    [arrays.LOST, arrays.DOUBTFUL, arrays.SURE],
-    name="usstrack confidence",
-    controls=[0.0, 0.5, 1.0],
-)
 BLANK_FEATURES = {"point": "", "confidence": 1.0, "visible": True, "source": "manual"}
 
 
@@ -94,73 +87,6 @@ def resize(layer: Points, size: float) -> None:
     layer.current_size = size
 
 
-class EditorWriter:
-    """Writes labels and proposals into their layer, as little as will do.
-
-    Parameters
-    ----------
-    layer : Points
-        The labels layer.
-    placement : Placement
-        Axes of the clip.
-
-    Notes
-    -----
-    Every property set on a Points layer draws it anew, at one to eight
-    milliseconds each; while rows stay the same in number, places are written
-    into the layer's own array and it is drawn once.
-    """
-
-    def __init__(self, layer: Points, placement: Placement) -> None:
-        self._layer = layer
-        self._placement = placement
-        self._rows: Rows | None = None
-        self._look: Look | None = None
-
-    def write(self, rows: Rows, hidden: frozenset[str]) -> None:
-        """Show rows; the points in `hidden` are kept, but not drawn."""
-        layer, before, look = self._layer, self._rows, arrays.look_of(rows)
-        coordinates = self._placement.coordinates(rows.frames, rows.xy)
-        same = before is not None and len(layer.data) == len(coordinates) == len(before.keys)
-        if same:
-            layer.data[:] = coordinates
-        else:
-            layer.selected_data = set()
-            layer.data = coordinates
-        self._write_features(rows, before if same else None)
-        self._write_look(rows, look, before if same else None)
-        shown = np.array([name not in hidden for _, name in rows.keys], dtype=bool)
-        if not np.array_equal(shown, layer.shown):
-            layer.shown = shown
-        self._rows, self._look = rows, look
-        if same:
-            layer.refresh(extent=False, thumbnail=False)
-
-    def _write_features(self, rows: Rows, before: Rows | None) -> None:
-        features = rows.features
-        if before is None or not np.array_equal(before.features["point"], features["point"]):
-            self._layer.features = features
-            return
-        table = self._layer.features
-        for name in ("confidence", "visible", "source"):
-            if not np.array_equal(before.features[name], features[name]):
-                table[name] = features[name]
-
-    def _write_look(self, rows: Rows, look: Look, before: Rows | None) -> None:
-        layer, old = self._layer, self._look
-        if not len(rows.keys):
-            return
-        known = old if before is not None else None
-        if known is None or not np.array_equal(known.face, look.face):
-            layer.face_color = look.face
-        if known is None or not np.array_equal(known.border, look.border):
-            layer.border_color = look.border
-        if known is None or not np.array_equal(known.symbol, look.symbol):
-            layer.symbol = look.symbol
-        if before is None or before.colours != rows.colours:
-            layer.text.color = [arrays.rgba(colour) for colour in rows.colours]
-
-
 def skeleton_layer(name: str, geometry: Mapping[str, Any], placement: Placement) -> Vectors:
     """Make the layer that draws lines between the points of a line or contour."""
     return Vectors(
@@ -173,51 +99,6 @@ def skeleton_layer(name: str, geometry: Mapping[str, Any], placement: Placement)
         metadata={"usstrack": {"role": arrays.SKELETON}},
         **geometry,
     )
-
-
-def write_skeleton(
-    layer: Vectors, placement: Placement, segments: Segments, frame: int, width: float
-) -> None:
-    """Show segments in one frame."""
-    frames = np.full(len(segments.starts), frame)
-    starts = placement.coordinates(frames, segments.starts)
-    ends = placement.coordinates(frames, segments.ends)
-    layer.data = np.stack([starts, ends - starts], axis=1)
-    if len(frames):
-        layer.edge_color = segments.colours
-        layer.edge_width = width
-
-
-def write_run_points(layer: Points, placement: Placement, rows: Rows) -> None:
-    """Show a run's rows as rings coloured by confidence."""
-    layer.data = placement.coordinates(rows.frames, rows.xy)
-    layer.features = rows.features
-    if not len(rows.keys):
-        return
-    layer.face_color = "transparent"
-    layer.text.color = list(rows.colours)
-    layer.border_color = CONFIDENCE_COLOURS.map(
-        np.where(rows.features["visible"], rows.features["confidence"], 0.0)
-    )
-    layer.symbol = np.where(rows.features["visible"], "disc", "cross")
-    layer.editable = False
-
-
-def write_tails(layer: Tracks, placement: Placement, run: ClipTracks, span: range) -> None:
-    """Show a run's tails, coloured by point."""
-    table, features = arrays.tracks_table(run, span)
-    if layer.visible != bool(len(table)):
-        layer.visible = bool(len(table))
-    if not len(table):
-        return
-    coordinates = placement.coordinates(table[:, 1], swapped(table[:, 2:]))
-    colours = Colormap([p.colour for p in run.points], name="points", interpolation="zero")
-    layer.color_by = "track_id"
-    layer.features = {}
-    layer.data = np.column_stack([table[:, 0], coordinates])
-    layer.features = features
-    layer.colormaps_dict = {"point": colours}
-    layer.color_by = "point"
 
 
 def remove(viewer: ViewerModel, layer: Layer) -> None:

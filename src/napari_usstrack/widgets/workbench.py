@@ -133,10 +133,13 @@ class Workbench:
         self.lines = SkeletonView(self)
         self.pointing: Pointing | None = None
         self._reference = ""
+        self._followed = -1
+        self._arranging = False
         self.session.curation.propagating = True
         self.session.run_changed.connect(self.show_run)
         self.session.frame_changed.connect(self._on_frame)
         viewer.dims.events.point.connect(self._on_step)
+        image.events.set_data.connect(self._on_picture)
         viewer.layers.events.removed.connect(self._on_removed)
         self.session.calibrated.connect(self._arrange)
         self.session.calibrated.connect(self._tell_layers)
@@ -219,7 +222,7 @@ class Workbench:
         """Put all layers where calibration and view want them; the frame stays."""
         if not self._own:
             return
-        frame = self.frame
+        frame, self._arranging = self.frame, True
         geometry = self._geometry | calibrated_axes(self.session.annotations.video)
         width = self.session.video.info.width
         unturned = np.eye(self.placement.ndim + 1)
@@ -231,6 +234,7 @@ class Workbench:
         for layer in [*self._ours(), *self.lines.layers]:
             build.place_over(layer, geometry)
         self.viewer.canvas.overlays.scale_bar.visible = geometry["units"][-1] != "pixel"
+        self._arranging = False
         self.show_frame(frame)
 
     def _ours(self) -> list[Points | Tracks]:
@@ -288,6 +292,7 @@ class Workbench:
     def close(self) -> None:
         """Stop listening and give the project back; layers stay."""
         self.viewer.dims.events.point.disconnect(self._on_step)
+        self.image.events.set_data.disconnect(self._on_picture)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self._leave_labels()
         self.lines.close()
@@ -322,7 +327,7 @@ class Workbench:
     def _style(self, view: RunView) -> None:
         view.most_vertices = self._preferred.most_vertices
         view.tails.tail_length = self._preferred.tail_frames
-        view.marker_px = self.marker_px
+        view.resize(self.marker_px)
 
     def _in_frame(self, layer: Points) -> NDArray[np.float64]:
         """Coordinates of another layer's points on the px grid of the full frame."""
@@ -392,10 +397,31 @@ class Workbench:
         for name in self._runs:
             self._write_run(name)
 
+    def _on_picture(self, _event: Any) -> None:
+        """Write what another frame shows as soon as its picture is there.
+
+        In a step the viewer comes to the layers above the picture after it, and
+        draws there what was written; `_on_step` is told only after all of them.
+        """
+        if not self._arranging and self.frame != self._followed:
+            self._follow()
+
     def _on_step(self, _event: Any) -> None:
-        frame = self.frame
+        if self.frame != self._followed:
+            self._follow()
+        for writer in (self.sync, self.lines, *self._runs.values()):
+            if writer is not None:
+                writer.settle()
+
+    def _follow(self) -> None:
+        frame, moved = self.frame, False
+        self._followed = frame
         self.session.frame = frame
-        any(view.follow(frame) for view in self._runs.values())
+        if self.sync is not None:
+            self.sync.follow()
+        self.lines.follow()
+        for view in self._runs.values():
+            moved |= view.follow(frame, may_wait=moved)
 
     def _on_frame(self, frame: int) -> None:
         if self.frame != frame:
