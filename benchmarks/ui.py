@@ -298,7 +298,7 @@ def opening(app: TimedApplication, folder: Path, points: int, times: int) -> lis
 def _unclocked_opening(clock: Clock) -> Iterator[None]:
     """Leave out reading, which has its own row."""
     reading = workbench.open_session
-    workbench.open_session = clock.wrapped(reading, ours=False)
+    workbench.open_session = clock.leaving_out(reading)
     yield
     workbench.open_session = reading
 

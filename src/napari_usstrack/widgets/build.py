@@ -78,12 +78,15 @@ def run_layers(
 def place_over(layer: Layer, geometry: Mapping[str, Any]) -> None:
     """Move one of our layers to where the clip lies now."""
     for name in ("scale", "translate", "affine", "units"):
-        setattr(layer, name, geometry[name])
+        held, wanted = getattr(layer, name), geometry[name]
+        if not np.array_equal(np.asarray(held), np.asarray(wanted)):
+            setattr(layer, name, wanted)
 
 
 def resize(layer: Points, size: float) -> None:
     """Give all points of a layer a diameter in px, those to come included."""
-    layer.size = size
+    if not (layer.size == size).all():
+        layer.size = size
     layer.current_size = size
 
 

@@ -21,6 +21,7 @@ from napari_usstrack.widgets.points_panel import NEW, PointsPanel
 from napari_usstrack.widgets.region_control import RegionControl
 from napari_usstrack.widgets.regions_panel import RegionsPanel
 from napari_usstrack.widgets.review_panel import ReviewPanel
+from napari_usstrack.widgets.trace_tools import Beat
 from napari_usstrack.widgets.traces import Traces
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Curator(QObject):
             "traces": self._draw_traces,
         }
         self.chores = Chores(chores, self)
+        self._lines = Beat(self._draw_lines, self)
         self._connect()
 
     @property
@@ -97,6 +99,8 @@ class Curator(QObject):
         if bench is self.bench:
             return
         self._listen(self.bench, False)
+        if self.bench is not None:
+            self.bench.lines.ask = self.bench.lines.draw
         self.bench = bench
         self._listen(bench, True)
         self.traces.use(bench)
@@ -106,7 +110,9 @@ class Curator(QObject):
             self.review.show_flags((), None, {})
             self.curate.enable(False, False, False)
             self.chores.stop()
+            self._lines.stop()
             return
+        bench.lines.ask = self._lines.ask
         self.use_labels()
         bench.session.curation.propagating = self.curate.carrying.value
         self.chores.ask()
@@ -333,6 +339,10 @@ class Curator(QObject):
         self.curate.tell(counts.labelled, counts.proposed, len(self._flags), counts.frames)
         points = bool(session.annotations.names)
         self.curate.enable(True, points, counts.proposed > 0)
+
+    def _draw_lines(self) -> None:
+        if self.bench is not None:
+            self.bench.lines.draw()
 
     def _freshen(self) -> None:
         if self.bench is not None:

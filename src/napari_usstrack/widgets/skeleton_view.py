@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +43,12 @@ class SkeletonView:
     ----------
     bench : Workbench
         The clip's session and viewer.
+
+    Attributes
+    ----------
+    ask : callable
+        Called when labels or proposals changed; draws at once, unless a window
+        puts something in its place that draws soon.
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -50,9 +56,10 @@ class SkeletonView:
         self._layer: Vectors | None = None
         self._writer: LineWriter | None = None
         self._drawn: tuple[Segments, int] | None = None
+        self.ask: Callable[[], object] = self.draw
         session = bench.session
-        session.edited.connect(self._redraw)
-        session.curation.proposed.connect(self.draw)
+        session.edited.connect(self._ask)
+        session.curation.proposed.connect(self._ask)
 
     @property
     def layers(self) -> tuple[Vectors, ...]:
@@ -62,8 +69,8 @@ class SkeletonView:
     def close(self) -> None:
         """Stop listening."""
         session = self._bench.session
-        session.edited.disconnect(self._redraw)
-        session.curation.proposed.disconnect(self.draw)
+        session.edited.disconnect(self._ask)
+        session.curation.proposed.disconnect(self._ask)
 
     def removed(self, layer: Layer) -> None:
         """Notice that a person removed the layer."""
@@ -112,5 +119,5 @@ class SkeletonView:
             and np.array_equal(drawn.colours, found.colours)
         )
 
-    def _redraw(self, _what: Any) -> None:
-        self.draw()
+    def _ask(self, _what: Any = None) -> None:
+        self.ask()

@@ -205,6 +205,7 @@ class TracePlot(QWidget):
         """Stop the timers."""
         for beat in (self._seeking, self._drawing, self._reading):
             beat.stop()
+        self.panes.easel.stop()
         super().closeEvent(event)
 
     def _lay_out(self) -> None:

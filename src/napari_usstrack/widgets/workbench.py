@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Points, Tracks, Vectors
+from napari.layers import Image, Layer, Points, Tracks, Vectors
 from numpy.typing import NDArray
 
 from napari_usstrack.core.coords import Crop
@@ -181,8 +181,10 @@ class Workbench:
         if self.labels is not None:
             build.resize(self.labels, size)
         for name, view in self._runs.items():
+            vertices = view.most_vertices
             self._style(view)
-            self._write_run(name)
+            if view.most_vertices != vertices:
+                self._write_run(name)
 
     def show_frame(self, frame: int) -> None:
         """Move the viewer to a frame of the clip."""
@@ -280,13 +282,10 @@ class Workbench:
             return
         if name not in self._runs:
             view = RunView(self.image.name, name, self._geometry, self.placement, run)
-            active = self.viewer.layers.selection.active
-            self.viewer.add_layer(view.tails)
-            self.viewer.add_layer(view.points)
-            self._raise_labels()
-            self.viewer.layers.selection.active = self.labels or active
+            self._add_below(view.tails)
             self._runs[name] = view
             self._style(view)
+            self._show_as_reference(view, name == self._reference)
         self._write_run(name)
 
     def close(self) -> None:
@@ -350,16 +349,17 @@ class Workbench:
     def add_lines(self) -> Vectors:
         """Add the layer of lines to the viewer, below the labels."""
         layer = build.skeleton_layer(self.image.name, self._geometry, self.placement)
-        active = self.viewer.layers.selection.active
-        self.viewer.add_layer(layer)
-        self._raise_labels()
-        self.viewer.layers.selection.active = self.labels or active
+        self._add_below(layer)
         return layer
 
-    def _raise_labels(self) -> None:
-        if self.labels is not None and self.labels in self.viewer.layers:
-            at = self.viewer.layers.index(self.labels)
-            self.viewer.layers.move(at, len(self.viewer.layers))
+    def _add_below(self, layer: Layer) -> None:
+        """Add a layer under the labels; what was active stays so."""
+        layers = self.viewer.layers
+        active = layers.selection.active
+        self.viewer.add_layer(layer)
+        if self.labels is not None and self.labels in layers:
+            layers.move(layers.index(self.labels), len(layers))
+        layers.selection.active = self.labels or active
 
     def _drop(self, name: str) -> None:
         view = self._runs.pop(name, None)
@@ -387,8 +387,13 @@ class Workbench:
         self._reference = name
         for run, view in self._runs.items():
             if view.reference != (run == name):
-                view.reference = run == name
+                self._show_as_reference(view, run == name)
                 self._write_run(run)
+
+    def _show_as_reference(self, view: RunView, wanted: bool) -> None:
+        if wanted and view.points not in self.viewer.layers:
+            self._add_below(view.points)
+        view.reference = wanted
 
     def _tell_layers(self, _calibration: object) -> None:
         """Give the layers the new scale and times, for writers."""
