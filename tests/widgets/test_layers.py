@@ -58,7 +58,10 @@ def test_placement_cuts_the_clip_out_of_more_axes() -> None:
 
 
 def rows_to_edit(labels: Tracks, under: Tracks, frame: int, before=None):
-    return editor_rows(label_rows(labels), offered_rows(labels, under, frame), before)
+    offered = under.block([frame], range(under.shape[1]))
+    return editor_rows(
+        label_rows(labels), offered_rows(labels, under.points, offered, frame), before
+    )
 
 
 def test_rows_to_edit_are_labels_and_what_is_proposed_in_the_frame() -> None:

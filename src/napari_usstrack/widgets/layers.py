@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_usstrack.core.coords import swapped
-from napari_usstrack.core.tracks import Source, Tracks
+from napari_usstrack.core.tracks import Cells, PointInfo, Source, Tracks
 from napari_usstrack.core.video import VideoInfo
 
 LABELS, RUN_POINTS, RUN_TRACKS = "labels", "run-points", "run-tracks"
@@ -106,9 +106,8 @@ class Rows:
 
 def label_rows(tracks: Tracks) -> Rows | None:
     """Rows of all hand-set cells, frame after frame; None where they are too many to show."""
-    if np.count_nonzero(tracks.by_hand) > MOST_LABELS:
-        return None
-    return rows_at(tracks, *tracks.by_hand.nonzero())
+    frames, columns = tracks.by_hand.nonzero()
+    return None if len(frames) > MOST_LABELS else rows_at(tracks, frames, columns)
 
 
 def label_rows_in(tracks: Tracks, frame: int) -> Rows:
@@ -119,7 +118,7 @@ def label_rows_in(tracks: Tracks, frame: int) -> Rows:
 
 def run_rows(run: Tracks, labels: Tracks | None, span: range) -> Rows:
     """Rows of a run's cells in `span`, those that a person labelled left out."""
-    wanted = run.present[span.start : span.stop] & ~run.by_hand[span.start : span.stop]
+    wanted = run.source[span.start : span.stop] > Source.ACCEPTED
     if labels is not None:
         for column, name in enumerate(run.names):
             if name in labels.names:
@@ -131,32 +130,58 @@ def run_rows(run: Tracks, labels: Tracks | None, span: range) -> Rows:
 
 def rows_at(tracks: Tracks, frames: NDArray[np.intp], columns: NDArray[np.intp]) -> Rows:
     """Rows of the cells at these frames and columns."""
-    names = [tracks.names[column] for column in columns.tolist()]
-    confidence = tracks.confidence[frames, columns]
-    source = tracks.source[frames, columns]
+    return _rows(tracks, tracks.points, frames, columns, frames)
+
+
+def _rows(
+    cells: Cells,
+    points: tuple[PointInfo, ...],
+    at: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    frames: NDArray[np.intp],
+) -> Rows:
+    """Rows of the cells at ``[at, columns]``, which lie in `frames`."""
+    infos = [points[column] for column in columns.tolist()]
+    names = [point.name for point in infos]
+    confidence = cells.confidence[at, columns]
+    source = cells.source[at, columns]
     return Rows(
         keys=tuple(zip(frames.tolist(), names, strict=True)),
-        xy=tracks.xy[frames, columns].reshape(-1, 2),
+        xy=cells.xy[at, columns].reshape(-1, 2),
         features={
             "point": np.array(names, dtype=object),
             "confidence": np.where(np.isnan(confidence), 1.0, confidence).astype(np.float64),
-            "visible": tracks.visible[frames, columns],
+            "visible": cells.visible[at, columns],
             "source": _WORDS[source],
         },
-        colours=tuple(tracks.points[column].colour for column in columns.tolist()),
+        colours=tuple(point.colour for point in infos),
         proposed=(source != Source.MANUAL) & (source != Source.ACCEPTED),
     )
 
 
-def offered_rows(annotations: Tracks, under: Tracks, frame: int) -> Rows:
-    """Rows of what is proposed in a frame where no person said anything."""
-    said = annotations.source[frame] != Source.MISSING
-    there = under.present[frame]
-    known = {name: column for column, name in enumerate(under.names)}
+def offered_rows(
+    annotations: Tracks, points: tuple[PointInfo, ...], offered: Cells, frame: int
+) -> Rows:
+    """Rows of what is proposed in a frame where no person said anything.
+
+    Parameters
+    ----------
+    annotations : Tracks
+        What a person set.
+    points : tuple of PointInfo
+        Points of `offered`.
+    offered : Cells
+        What lies under the labels in that frame, ``[1, points]``.
+    frame : int
+        The frame.
+    """
+    said = (annotations.source[frame] != Source.MISSING).tolist()
+    there = offered.present[0].tolist()
+    known = {point.name: column for column, point in enumerate(points)}
     columns = [known.get(name, -1) for name in annotations.names]
-    free = [c for c, done in zip(columns, said.tolist(), strict=True) if not done and c >= 0]
-    chosen = np.array([c for c in free if there[c]], dtype=np.intp)
-    return rows_at(under, np.full(len(chosen), frame), chosen)
+    free = [c for c, done in zip(columns, said, strict=True) if not done and c >= 0 and there[c]]
+    chosen = np.array(free, dtype=np.intp)
+    return _rows(offered, points, np.zeros_like(chosen), chosen, np.full(len(chosen), frame))
 
 
 def editor_rows(labels: Rows, offered: Rows, before: Rows | None = None) -> Rows:
@@ -293,8 +318,9 @@ def tracks_table(run: Tracks, span: range) -> tuple[NDArray[np.float64], dict[st
         ``confidence``, and ``point``: its column as a place in 0..1, for colours.
     """
     parts, confidences, columns, identity = [], [], [], 0
+    present = run.source[span.start : span.stop] > Source.ABSENT
     for column in range(run.shape[1]):
-        frames = np.flatnonzero(run.present[span.start : span.stop, column]) + span.start
+        frames = np.flatnonzero(present[:, column]) + span.start
         for piece in np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1):
             if piece.size == 0:
                 continue

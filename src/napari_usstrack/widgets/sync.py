@@ -98,9 +98,9 @@ class LabelSync:
 
     def follow(self) -> None:
         """Write what the frame that the viewer is about to draw shows, where it differs."""
-        rows, under = self._rows, self.session.curation.under
+        rows = self._rows
         changing = rows is None or rows.proposed.any() or self._all_labels is None
-        if changing or under.present[self.session.frame].any():
+        if changing or self.session.curation.under_in(self.session.frame)[1].present.any():
             self._write(by_step=True)
 
     def settle(self) -> None:
@@ -108,8 +108,8 @@ class LabelSync:
         self._writer.redraw.settle()
 
     def _write(self, *, by_step: bool) -> None:
-        annotations, under = self.session.annotations, self.session.curation.under
-        offered = offered_rows(annotations, under, self.session.frame)
+        annotations, frame = self.session.annotations, self.session.frame
+        offered = offered_rows(annotations, *self.session.curation.under_in(frame), frame)
         rows = editor_rows(self._label_rows(annotations), offered, self._rows)
         with self._own():
             self._writer.write(rows, self.hidden, by_step=by_step)

@@ -101,6 +101,7 @@ class Drawing(pg.GraphicsObject):
         self._key: tuple = ()
         self._picture: QPixmap | None = None
         self._picture_key: tuple = ()
+        self.refit: Callable[[], object] | None = None
         self._shown = False
         self._ratio = 1.0
         self.paths: dict[int, QPainterPath] = {}
@@ -130,7 +131,10 @@ class Drawing(pg.GraphicsObject):
             self._later(self)
 
     def repaint(self) -> None:
-        """Draw again now."""
+        """Draw again now, stretched as was asked for with `refit`."""
+        refit, self.refit = self.refit, None
+        if refit is not None:
+            refit()
         self._picture = None
         if self.isVisible():
             self._picture = self._painted(self._ratio)

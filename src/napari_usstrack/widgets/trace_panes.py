@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import partial
 
 import pyqtgraph as pg
 from psygnal import Signal
@@ -172,6 +173,12 @@ class Panes(pg.GraphicsLayoutWidget):
         """Stretch the value axes to these points."""
         for pane in self:
             pane.fit(columns)
+
+    def fit_later(self, columns: list[int]) -> None:
+        """Stretch the value axes to these points as each plot is repainted."""
+        for pane in self:
+            pane.drawing.refit = partial(pane.fit, columns)
+            pane.drawing.restyle()
 
     def show_interval(self, ends: tuple[float, float] | None) -> None:
         """Shade a stretch of time in all plots."""
