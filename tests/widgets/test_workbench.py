@@ -458,3 +458,30 @@ def test_tails_that_a_person_hid_stay_hidden(opened) -> None:
     opened.bench.hidden = ["p1"]
     opened.bench.hidden = []
     assert tails.visible
+
+
+def test_lines_and_rings_follow_an_edit_when_they_are_asked_to(shown) -> None:
+    asked: list[str] = []
+    shown.bench.lines.ask = lambda: asked.append("lines")
+    shown.bench.sync.ask_marks = lambda: asked.append("rings")
+    lines, labels = shown.bench.lines.layers[0], shown.bench.labels
+    before = lines.data.copy()
+    shown.session.curation.propagating = False
+    shown.session.place("a", 3, (33.0, 34.0))
+    shown.session.selection = ("a",)
+    assert asked == ["lines", "rings"]
+    np.testing.assert_array_equal(lines.data, before)
+    assert not labels.selected_data
+    shown.bench.lines.draw()
+    shown.bench.sync.mark_selected()
+    np.testing.assert_array_equal(lines.data[0, 0], [3, 34.0, 33.0])
+    assert set(labels.selected_data) == {2}
+
+
+def test_one_frame_of_what_lies_under_equals_the_whole(shown) -> None:
+    curation = shown.session.curation
+    shown.session.place("a", 6, (36.0, 34.0))
+    points, cells = curation.under_in(5)
+    whole = curation.under
+    assert points == whole.points
+    assert cells.equals(whole.block([5], range(whole.shape[1])))

@@ -88,6 +88,7 @@ class Curator(QObject):
         }
         self.chores = Chores(chores, self)
         self._lines = Beat(self._draw_lines, self)
+        self._marks = Beat(self._mark_selected, self)
         self._connect()
 
     @property
@@ -100,7 +101,7 @@ class Curator(QObject):
             return
         self._listen(self.bench, False)
         if self.bench is not None:
-            self.bench.lines.ask = self.bench.lines.draw
+            self._let_go(self.bench)
         self.bench = bench
         self._listen(bench, True)
         self.traces.use(bench)
@@ -111,6 +112,7 @@ class Curator(QObject):
             self.curate.enable(False, False, False)
             self.chores.stop()
             self._lines.stop()
+            self._marks.stop()
             return
         bench.lines.ask = self._lines.ask
         self.use_labels()
@@ -122,6 +124,7 @@ class Curator(QObject):
         bench = self.bench
         if bench is not None and bench.sync is not None and bench.pointing is not None:
             bench.sync.placed = self._placed
+            bench.sync.ask_marks = self._marks.ask
             bench.pointing.placing = self.curate.placing.value
 
     def start_placing(self) -> None:
@@ -339,6 +342,15 @@ class Curator(QObject):
         self.curate.tell(counts.labelled, counts.proposed, len(self._flags), counts.frames)
         points = bool(session.annotations.names)
         self.curate.enable(True, points, counts.proposed > 0)
+
+    def _let_go(self, bench: Workbench) -> None:
+        bench.lines.ask = bench.lines.draw
+        if bench.sync is not None:
+            bench.sync.ask_marks = bench.sync.mark_selected
+
+    def _mark_selected(self) -> None:
+        if self.bench is not None and self.bench.sync is not None:
+            self.bench.sync.mark_selected()
 
     def _draw_lines(self) -> None:
         if self.bench is not None:

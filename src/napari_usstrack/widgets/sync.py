@@ -49,6 +49,12 @@ class LabelSync:
         Name that a newly clicked point gets.
     complain : callable
         Told one sentence when a click cannot be used.
+
+    Attributes
+    ----------
+    ask_marks : callable
+        Called when other points are selected; rings them at once, unless a
+        window puts something in its place that does it soon.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class LabelSync:
         self.complain = complain
         self.next_name = next_name
         self.placed: Callable[[str, int], object] = _ignore
+        self.ask_marks: Callable[[], object] = self.mark_selected
         self._rows: Rows | None = None
         self._labelled: Tracks | None = None
         self._all_labels: Rows | None = None
@@ -159,8 +166,12 @@ class LabelSync:
 
     def _on_selection(self, _names: tuple[str, ...]) -> None:
         if not self._writing:
-            with self._own():
-                self._mark_selected()
+            self.ask_marks()
+
+    def mark_selected(self) -> None:
+        """Ring the selected points of the frame in view."""
+        with self._own():
+            self._mark_selected()
 
     def _mark_selected(self) -> None:
         names, frame = self.session.selection, self.session.frame
