@@ -12,6 +12,7 @@ setters, the slicing of a layer that we write, numpy, the journal.
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import pkgutil
 import sys
@@ -39,12 +40,18 @@ class Clock:
         Processor seconds of that.
     longest, longest_cpu : float
         The same for the longest stretch that nothing interrupted.
+    collections : list of float
+        Seconds of each full garbage collection that fell into our time. They are
+        counted as ours, though what they go through is mostly the viewer's.
     """
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         self._ours = [False]
         self._muted = False
+        self.collections: list[float] = []
+        self._collection_began = 0.0
+        gc.callbacks.append(self._collecting)
         self._began = self._piece = (0.0, 0.0)
         self.reset()
 
@@ -87,6 +94,15 @@ class Clock:
                     self._muted = False
 
         return untimed
+
+    def _collecting(self, phase: str, info: dict[str, int]) -> None:
+        if info["generation"] < 2 or not self.running:
+            return
+        now = time.perf_counter()
+        if phase == "start":
+            self._collection_began = now
+        else:
+            self.collections.append(now - self._collection_began)
 
     def _turn(self, on: bool) -> None:
         now = time.perf_counter(), time.thread_time()

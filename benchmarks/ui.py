@@ -334,6 +334,8 @@ def main() -> None:
     print(f"{'ms':<50}{'median':>9}{'p95':>9}{'max':>9}{'cpu':>9}{'max':>9}   bar")
     for row in table:
         print(row)
+    full = [f"{1e3 * seconds:.0f}" for seconds in clock.collections]
+    print("full garbage collections that fell into our time, ms:", *full)
     if missed:
         print("not clocked:", *sorted(missed), sep="\n  ")
 
