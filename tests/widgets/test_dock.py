@@ -71,7 +71,6 @@ def test_open_place_track_and_see(window, qtbot, clip_file, clip) -> None:
     assert [layer.name for layer in viewer.layers] == [
         "clip.npz",
         "clip.npz track",
-        "clip.npz track points",
         "clip.npz labels",
     ]
 
@@ -160,7 +159,7 @@ def test_save_close_and_open_again_restores_all(window, qtbot, clip_file) -> Non
     assert after is not before
     assert after.annotations.equals(before.annotations)
     assert after.runs["track"].equals(before.runs["track"])
-    assert len(viewer.layers) == 4
+    assert len(viewer.layers) == 3
     assert dock.bench.labels.features["point"].tolist() == ["a"]
 
 

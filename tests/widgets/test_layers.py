@@ -5,11 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_usstrack.core import edits
 from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Source, Tracks, named_points
 from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.widgets.layers import (
     Placement,
+    editor_rows,
     label_rows,
+    offered_rows,
     run_rows,
     tracks_table,
     window,
@@ -54,14 +57,36 @@ def test_placement_cuts_the_clip_out_of_more_axes() -> None:
     np.testing.assert_array_equal(Placement(4, 1, (1,)).clip_of(data), data[1])
 
 
-def test_label_rows_keep_a_known_order_and_append_new_ones() -> None:
+def rows_to_edit(labels: Tracks, under: Tracks, frame: int, before=None):
+    offered = under.block([frame], range(under.shape[1]))
+    return editor_rows(
+        label_rows(labels), offered_rows(labels, under.points, offered, frame), before
+    )
+
+
+def test_rows_to_edit_are_labels_and_what_is_proposed_in_the_frame() -> None:
     xy = np.arange(8.0).reshape(2, 2, 2)
-    tracks = tracks_of(xy, np.full((2, 2), Source.MANUAL, dtype=np.uint8))
-    rows = label_rows(tracks, ((1, "p1"), (0, "p0")))
-    assert rows.keys[:2] == ((1, "p1"), (0, "p0"))
-    assert set(rows.keys[2:]) == {(0, "p1"), (1, "p0")}
-    np.testing.assert_array_equal(rows.xy[0], xy[1, 1])
-    assert rows.features["source"][0] == "manual"
+    labels = tracks_of(xy, np.full((2, 2), Source.MANUAL, dtype=np.uint8)).select(["p1"])
+    labels = labels.over(Tracks.blank(labels.video, named_points(["p1", "p0"])))
+    rows = rows_to_edit(labels, tracks_of(xy), 1)
+    assert rows.keys == ((0, "p1"), (1, "p1"), (1, "p0"))
+    assert rows.proposed.tolist() == [False, False, True]
+    np.testing.assert_array_equal(rows.xy[2], xy[1, 0])
+    assert rows.features["source"].tolist() == ["manual", "manual", "flow"]
+
+
+def test_rows_keep_their_places_when_a_proposal_becomes_a_label_and_in_the_next_frame() -> None:
+    xy = np.arange(12.0).reshape(2, 3, 2)
+    under = tracks_of(xy)
+    blank = Tracks.blank(under.video, under.points)
+    before = rows_to_edit(blank, under, 0)
+    placed = edits.put(blank, 0, "p1", (5.0, 6.0)).apply(blank)
+    after = rows_to_edit(placed, under, 0, before)
+    assert after.keys == before.keys
+    assert after.proposed.tolist() == [True, False, True]
+    np.testing.assert_array_equal(after.xy[1], [5.0, 6.0])
+    moved = rows_to_edit(placed, under, 1, after)
+    assert moved.keys == ((1, "p0"), (0, "p1"), (1, "p2"), (1, "p1"))
 
 
 def test_run_rows_leave_out_what_a_person_labelled() -> None:

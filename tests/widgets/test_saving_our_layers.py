@@ -39,6 +39,7 @@ def test_all_layers_give_labels_over_the_whole_run(bench, tmp_path) -> None:
 
 @pytest.mark.parametrize("ours", ["run-tracks", "run-points"])
 def test_one_layer_of_a_run_gives_all_of_it(bench, tmp_path, ours) -> None:
+    bench.bench.reference = "track"
     save(bench, bench.layers(ours), tmp_path / "run.csv")
     saved = read_points(tmp_path / "run.csv", bench.session.video.info)
     assert saved.equals(bench.session.curation.shown)

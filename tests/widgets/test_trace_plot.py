@@ -114,12 +114,59 @@ def test_changed_point_redraws_only_its_curve(plot, qtbot) -> None:
     plot.tools.fit.setChecked(False)
     plot.panes.all["x"].box.own_y = True
     plot.grab()
+    plot.panes.easel.finish()
     before = dict(drawing.paths)
     changed = tracks((10.0, 55.0))
     plot.show_points(None, ["b"], shown=changed, labels=changed)
-    plot.grab()
+    plot.panes.easel.finish()
     assert drawing.paths[0] is before[0]
     assert drawing.paths[1] is not before[1]
+
+
+def test_changes_are_painted_once_and_one_plot_a_turn(plot, monkeypatch) -> None:
+    from napari_usstrack.widgets.trace_paint import Drawing
+
+    painted: list[Drawing] = []
+    draw = Drawing._draw
+
+    def noted(self, painter) -> None:
+        painted.append(self)
+        draw(self, painter)
+
+    plot.tools.fit.setChecked(False)
+    plot.grab()
+    plot.panes.easel.finish()
+    monkeypatch.setattr(Drawing, "_draw", noted)
+    plot.select(["a"])
+    plot.flag([(2, "b")])
+    plot.grab()
+    assert painted == []
+    plot.panes.easel.paint_one()
+    assert len(painted) == 1
+    plot.panes.easel.finish()
+    shown = [pane.drawing for pane in plot.panes]
+    assert painted == shown
+    plot.grab()
+    assert painted == shown
+
+
+def test_another_stretch_of_time_is_painted_at_once(plot) -> None:
+    plot.grab()
+    plot.panes.easel.finish()
+    drawing = plot.panes.all["x"].drawing
+    before = drawing._picture
+    plot.panes.set_span(0.2, 0.6)
+    plot.grab()
+    assert drawing._picture is not before
+
+
+def test_a_change_reaches_the_screen_without_being_asked(plot, qtbot) -> None:
+    plot.grab()
+    plot.panes.easel.finish()
+    drawing = plot.panes.all["x"].drawing
+    before = drawing._picture.toImage()
+    plot.select(["a"])
+    qtbot.waitUntil(lambda: drawing._picture.toImage() != before)
 
 
 def test_cursor_rests_while_playing(plot, qtbot) -> None:

@@ -119,12 +119,16 @@ def test_a_run_shows_as_tails_and_points(opened, clip) -> None:
     layer.add([[0, 40.0, 48.0]])
     opened.session.track(run="track", options={"window": 21})
     (tails,) = opened.layers("run-tracks")
-    (points,) = opened.layers("run-points")
     assert len(tails.data) == 12
-    assert not points.visible
+    assert not opened.layers("run-points")
     opened.bench.reference = "track"
+    (points,) = opened.layers("run-points")
     assert points.visible
-    assert len(points.data) == 11
+    run = opened.session.runs["track"]
+    for frame in (5, 9):
+        opened.bench.show_frame(frame)
+        np.testing.assert_array_equal(points.data, [[frame, *run.xy[frame, 0, ::-1]]])
+        assert points.get_value(points.data[0], world=True) == 0
     truth = clip.truth(np.array([[48.0, 40.0]]))[:, 0]
     np.testing.assert_allclose(tails.data[:, [3, 2]], truth, atol=0.3)
     assert opened.viewer.layers[-1] is layer
@@ -238,10 +242,12 @@ def test_removing_the_labels_layer_keeps_the_labels(opened) -> None:
 def test_removing_run_layers_and_tracking_again_shows_them_again(opened) -> None:
     opened.bench.label().add([[0, 40.0, 48.0]])
     opened.session.track()
+    opened.bench.reference = "track"
     for layer in opened.layers("run-points"):
         opened.viewer.layers.remove(layer)
     opened.session.track(options={"window": 21})
-    assert len(opened.layers("run-points")) == 1
+    (points,) = opened.layers("run-points")
+    assert points.visible
 
 
 def looked_at(clip_file, **view) -> Bench:
@@ -371,9 +377,111 @@ def test_an_adopted_layer_with_another_scale_keeps_its_places(clip) -> None:
 def test_preferences_set_sizes_tails_and_author(opened) -> None:
     opened.bench.label().add([[0, 40.0, 48.0]])
     opened.session.track(options={"window": 21})
+    opened.bench.reference = "track"
     opened.bench.prefer(Preferences(author="rater 1", tail_frames=7, marker_percent=10.0))
     (tails,) = opened.layers("run-tracks")
     (points,) = opened.layers("run-points")
     assert tails.tail_length == 7
     np.testing.assert_allclose([*points.size, *opened.bench.labels.size], 9.6, atol=1e-5)
     assert opened.session.author == "rater 1"
+
+
+def draws(layer) -> list:
+    told: list = []
+    layer.events.set_data.connect(lambda event: told.append(event))
+    return told
+
+
+@pytest.fixture
+def shown(opened):
+    """All layers of the dock: labels, proposals, lines, a run with tails and its twin."""
+    opened.bench.label()
+    for name, x in (("a", 30.0), ("b", 40.0)):
+        opened.session.add_point(name, group="wall", kind="line")
+        opened.session.place(name, 0, (x, 30.0))
+    opened.session.track(run="track", options={"window": 21})
+    opened.session.set_run("twin", opened.session.runs["track"])
+    opened.bench.reference = "twin"
+    opened.bench.show_frame(3)
+    return opened
+
+
+@pytest.mark.parametrize("by", ["viewer", "session"])
+def test_a_step_draws_every_layer_once_and_as_it_is_there(shown, by) -> None:
+    labels, lines = shown.bench.labels, shown.bench.lines.layers[0]
+    (points,) = [layer for layer in shown.layers("run-points") if layer.visible]
+    told = {layer.name: draws(layer) for layer in (labels, lines, points)}
+    if by == "viewer":
+        shown.viewer.dims.set_point(0, 4)
+    else:
+        shown.session.curation.step(1)
+    assert {name: len(times) for name, times in told.items()} == dict.fromkeys(told, 1)
+    xy = shown.session.curation.shown.xy[4]
+    for row, (y, x) in enumerate(xy[:, ::-1].tolist()):
+        assert labels.get_value((4, y, x), world=True) == row + 2
+        assert points.get_value((4, y, x), world=True) == row
+    np.testing.assert_array_equal(lines.data[:, 0], [[4, *xy[0, ::-1]]])
+    np.testing.assert_array_equal(lines.data[:, 1, 1:], [xy[1, ::-1] - xy[0, ::-1]])
+
+
+def test_a_step_is_drawn_where_the_picture_is_hidden(shown) -> None:
+    shown.image.visible = False
+    shown.viewer.dims.set_point(0, 4)
+    _, y, x = shown.bench.labels.data[-1]
+    assert shown.bench.labels.get_value((4, y, x), world=True) is not None
+    assert shown.session.frame == 4
+
+
+def test_placing_a_label_on_a_proposal_draws_the_layer_once(shown) -> None:
+    labels = shown.bench.labels
+    shown.bench.session.curation.propagating = False
+    told = draws(labels)
+    shown.bench.sync.put("a", 3, np.array([33.0, 34.0]))
+    assert len(told) == 1
+    assert labels.features["point"].tolist() == ["a", "b", "a", "b"]
+    assert labels.features["source"].tolist() == ["manual", "manual", "manual", "flow"]
+    assert labels.get_value((3, 34.0, 33.0), world=True) == 2
+    np.testing.assert_array_equal(labels.face_color[2], labels.face_color[0])
+    assert not labels.face_color[3].any()
+    shown.session.undo()
+    assert labels.features["source"].tolist() == ["manual", "manual", "flow", "flow"]
+    assert not labels.face_color[2].any()
+
+
+def test_tails_that_a_person_hid_stay_hidden(opened) -> None:
+    opened.bench.label().add([[0, 40.0, 48.0]])
+    opened.session.track(run="track", options={"window": 21})
+    (tails,) = opened.layers("run-tracks")
+    tails.visible = False
+    opened.bench.freshen()
+    assert not tails.visible
+    opened.bench.hidden = ["p1"]
+    opened.bench.hidden = []
+    assert tails.visible
+
+
+def test_lines_and_rings_follow_an_edit_when_they_are_asked_to(shown) -> None:
+    asked: list[str] = []
+    shown.bench.lines.ask = lambda: asked.append("lines")
+    shown.bench.sync.ask_marks = lambda: asked.append("rings")
+    lines, labels = shown.bench.lines.layers[0], shown.bench.labels
+    before = lines.data.copy()
+    shown.session.curation.propagating = False
+    shown.session.place("a", 3, (33.0, 34.0))
+    shown.session.selection = ("a",)
+    assert asked == ["lines", "rings"]
+    np.testing.assert_array_equal(lines.data, before)
+    assert not labels.selected_data
+    shown.bench.lines.draw()
+    shown.bench.sync.mark_selected()
+    np.testing.assert_array_equal(lines.data[0, 0], [3, 34.0, 33.0])
+    assert set(labels.selected_data) == {2}
+
+
+def test_one_frame_of_what_lies_under_equals_the_whole(shown) -> None:
+    curation = shown.session.curation
+    shown.session.place("a", 6, (36.0, 34.0))
+    points, cells = curation.under_in(5)
+    whole = curation.under
+    assert points == whole.points
+    assert cells.equals(whole.block([5], range(whole.shape[1])))

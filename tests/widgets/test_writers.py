@@ -22,6 +22,7 @@ from napari_usstrack.session import Session
 from napari_usstrack.widgets import build
 from napari_usstrack.widgets.layers import LABELS, RUN_TRACKS, Placement, label_rows, run_rows
 from napari_usstrack.widgets.saving import read_selection
+from napari_usstrack.widgets.writing import RowWriter, look_of_run, write_tails
 
 PLUGIN = "napari-usstrack"
 GUESS = VideoInfo(12, 96, 80)
@@ -416,8 +417,8 @@ def test_what_the_dock_shows_of_a_run_is_saved_whole(viewer, video, tmp_path, to
     run = run_of(video.info)
     seen = run.select(["a, b"])
     points, tails = build.run_layers("clip", GEOMETRY, Placement(), seen, "track")
-    build.write_run_points(points, Placement(), run_rows(seen, None, range(2, 6)))
-    build.write_tails(tails, Placement(), seen, range(2, 6))
+    RowWriter(points, Placement(), look_of_run).write(run_rows(seen, None, range(2, 6)))
+    write_tails(tails, Placement(), seen, range(2, 6))
     layer = viewer.add_layer(points if kind == "points" else tails)
     tag = {**layer.metadata["usstrack"], "tracks": run, "placement": Placement()}
     layer.metadata = {"usstrack": tag}

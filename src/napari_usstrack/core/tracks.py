@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -262,7 +263,7 @@ class Tracks(Cells):
         if len(set(self.names)) != points:
             raise ValueError(f"point names must be unique, got {self.names}")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Point names in column order."""
         return tuple(point.name for point in self.points)

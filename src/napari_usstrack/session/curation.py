@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_usstrack.core import edits
-from napari_usstrack.core.edits import Edit
+from napari_usstrack.core.edits import Edit, Roster
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Memory, Progress, Work
-from napari_usstrack.core.tracks import Cells, Source, Tracks
+from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Source, Tracks, arrays_of, trusted
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.propagate import METHOD, Patch, carry, refill
 from napari_usstrack.pipelines.queries import Stretch, set_by_hand
@@ -102,6 +102,20 @@ class Curation:
             self._under = proposals if run is None else proposals.over(run)
             self._under_key = key
         return self._under
+
+    def under_in(self, frame: int) -> tuple[Roster, Cells]:
+        """Points and cells ``[1, points]`` of `under` in one frame, without the rest of it."""
+        run = self._session.run_or_none(self._base)
+        proposals = self._proposals.tracks
+        known = run is None or _same((proposals, run), self._under_key)
+        if known or run is None or proposals.names != run.names:
+            whole = self.under
+            return whole.points, whole.block([frame], range(whole.shape[1]))
+        arrays = arrays_of(run.block([frame], range(run.shape[1])))
+        said = proposals.source[frame] > 0
+        for name in CELL_ARRAYS:
+            arrays[name][0, said] = getattr(proposals, name)[frame, said]
+        return proposals.points, trusted(Cells, **arrays)
 
     @property
     def shown(self) -> Tracks:
@@ -283,25 +297,17 @@ class Curation:
     def _to_carry(self, here: int, there: int) -> tuple[str, ...]:
         """Points that one step carries; what has to wait for a fill is noted as owed."""
         annotations, shown, owed = self._session.annotations, self.shown, self._proposals.owed
-        said = set_by_hand(annotations)
+        said, hand = set_by_hand(annotations), annotations.by_hand
+        present = shown.source[[here, there]] > Source.ABSENT
         names = []
         for column, name in enumerate(annotations.names):
-            if said[there, column] or owed[there, column] or shown.present[there, column]:
+            if said[there, column] or owed[there, column] or present[1, column]:
                 continue
-            if owed[here, column] or self._bounded(column, there):
+            if owed[here, column] or _bounded(said[:, column], hand[:, column], there):
                 owed[there, column] = True
-            elif shown.present[here, column] and shown.visible[here, column]:
+            elif present[0, column] and shown.visible[here, column]:
                 names.append(name)
         return tuple(names)
-
-    def _bounded(self, column: int, frame: int) -> bool:
-        """Whether a frame lies between two anchors, with nothing else said between."""
-        annotations = self._session.annotations
-        said = np.flatnonzero(set_by_hand(annotations)[:, column])
-        before, after = said[said < frame], said[said > frame]
-        if not before.size or not after.size:
-            return False
-        return bool(annotations.by_hand[[before[-1], after[0]], column].all())
 
     def _carry(self, here: int, there: int, names: tuple[str, ...]) -> None:
         annotations, shown = self._session.annotations, self.shown
@@ -351,6 +357,16 @@ class Curation:
                 raise error
 
         return self._runner(work, progressed=progressed, returned=returned, failed=failed)
+
+
+def _bounded(said: NDArray[np.bool_], hand: NDArray[np.bool_], frame: int) -> bool:
+    """Whether a frame lies between two anchors, with nothing else said between."""
+    frames = np.flatnonzero(said)
+    after = int(np.searchsorted(frames, frame, side="right"))
+    before = int(np.searchsorted(frames, frame)) - 1
+    if before < 0 or after == len(frames):
+        return False
+    return bool(hand[frames[before]] and hand[frames[after]])
 
 
 def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:

@@ -106,9 +106,11 @@ class Proposals:
                 self._reached[:, column] |= before.present[:, before.column(name)]
 
     def _forget(self, cells: Mask) -> None:
+        gone = (cells & (self.tracks.source > 0)).nonzero()
+        if not gone[0].size:
+            return
         blank = blank_arrays(1, 1)
         arrays = arrays_of(self.tracks)
-        gone = (cells & (self.tracks.source > 0)).nonzero()
         for name in CELL_ARRAYS:
             arrays[name][gone] = blank[name][0, 0]
         self.tracks = _with(self.tracks, arrays)

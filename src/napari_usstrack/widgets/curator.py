@@ -20,6 +20,7 @@ from napari_usstrack.widgets.points_panel import NEW, PointsPanel
 from napari_usstrack.widgets.region_control import RegionControl
 from napari_usstrack.widgets.regions_panel import RegionsPanel
 from napari_usstrack.widgets.review_panel import ReviewPanel
+from napari_usstrack.widgets.trace_tools import Beat
 from napari_usstrack.widgets.traces import Traces
 from napari_usstrack.widgets.travel import Travel
 
@@ -85,6 +86,8 @@ class Curator(QObject):
             "traces": self._draw_traces,
         }
         self.chores = Chores(chores, self)
+        self._lines = Beat(self._draw_lines, self)
+        self._marks = Beat(self._mark_selected, self)
         self._connect()
 
     @property
@@ -96,6 +99,8 @@ class Curator(QObject):
         if bench is self.bench:
             return
         self._listen(self.bench, False)
+        if self.bench is not None:
+            self._let_go(self.bench)
         self.bench = bench
         self._listen(bench, True)
         self.traces.use(bench)
@@ -105,7 +110,10 @@ class Curator(QObject):
             self.review.show_flags((), None, {})
             self.curate.enable(False, False, False)
             self.chores.stop()
+            self._lines.stop()
+            self._marks.stop()
             return
+        bench.lines.ask = self._lines.ask
         self.use_labels()
         bench.session.curation.propagating = self.curate.carrying.value
         self.chores.ask()
@@ -115,6 +123,7 @@ class Curator(QObject):
         bench = self.bench
         if bench is not None and bench.sync is not None and bench.pointing is not None:
             bench.sync.placed = self._placed
+            bench.sync.ask_marks = self._marks.ask
             bench.pointing.placing = self.curate.placing.value
 
     def start_placing(self) -> None:
@@ -316,6 +325,19 @@ class Curator(QObject):
         self.curate.tell(counts.labelled, counts.proposed, len(self._flags), counts.frames)
         points = bool(session.annotations.names)
         self.curate.enable(True, points, counts.proposed > 0)
+
+    def _let_go(self, bench: Workbench) -> None:
+        bench.lines.ask = bench.lines.draw
+        if bench.sync is not None:
+            bench.sync.ask_marks = bench.sync.mark_selected
+
+    def _mark_selected(self) -> None:
+        if self.bench is not None and self.bench.sync is not None:
+            self.bench.sync.mark_selected()
+
+    def _draw_lines(self) -> None:
+        if self.bench is not None:
+            self.bench.lines.draw()
 
     def _freshen(self) -> None:
         if self.bench is not None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_usstrack.core.coords import swapped
-from napari_usstrack.core.tracks import Source, Tracks
+from napari_usstrack.core.tracks import Cells, PointInfo, Source, Tracks
 from napari_usstrack.core.video import VideoInfo
 
 LABELS, RUN_POINTS, RUN_TRACKS = "labels", "run-points", "run-tracks"
@@ -104,68 +104,116 @@ class Rows:
         return np.array([frame for frame, _ in self.keys], dtype=np.intp)
 
 
-def label_rows(tracks: Tracks, order: tuple[tuple[int, str], ...] = ()) -> Rows:
-    """Rows of all hand-set cells; those in `order` come first and in that order."""
-    rank = {key: i for i, key in enumerate(order)}
-    found = [
-        (frame, column) for frame, column in zip(*map(list, tracks.by_hand.nonzero()), strict=True)
-    ]
-    found.sort(key=lambda at: rank.get((int(at[0]), tracks.names[at[1]]), len(rank)))
-    return rows_at(tracks, found)
+def label_rows(tracks: Tracks) -> Rows | None:
+    """Rows of all hand-set cells, frame after frame; None where they are too many to show."""
+    frames, columns = tracks.by_hand.nonzero()
+    return None if len(frames) > MOST_LABELS else rows_at(tracks, frames, columns)
+
+
+def label_rows_in(tracks: Tracks, frame: int) -> Rows:
+    """Rows of the hand-set cells of one frame."""
+    columns = np.flatnonzero(tracks.by_hand[frame])
+    return rows_at(tracks, np.full(len(columns), frame), columns)
 
 
 def run_rows(run: Tracks, labels: Tracks | None, span: range) -> Rows:
     """Rows of a run's cells in `span`, those that a person labelled left out."""
-    wanted = run.present[span.start : span.stop] & ~run.by_hand[span.start : span.stop]
+    wanted = run.source[span.start : span.stop] > Source.ACCEPTED
     if labels is not None:
         for column, name in enumerate(run.names):
             if name in labels.names:
                 hand = labels.by_hand[span.start : span.stop, labels.column(name)]
                 wanted[:, column] &= ~hand
     frames, columns = wanted.nonzero()
-    return rows_at(run, list(zip(frames + span.start, columns, strict=True)))
+    return rows_at(run, frames + span.start, columns)
 
 
-def rows_at(tracks: Tracks, cells: list[tuple[int, int]]) -> Rows:
-    """Rows of the given (frame, column) cells."""
-    frames = np.array([frame for frame, _ in cells], dtype=np.intp)
-    columns = np.array([column for _, column in cells], dtype=np.intp)
-    names = [tracks.names[column] for column in columns]
-    confidence = tracks.confidence[frames, columns]
+def rows_at(tracks: Tracks, frames: NDArray[np.intp], columns: NDArray[np.intp]) -> Rows:
+    """Rows of the cells at these frames and columns."""
+    return _rows(tracks, tracks.points, frames, columns, frames)
+
+
+def _rows(
+    cells: Cells,
+    points: tuple[PointInfo, ...],
+    at: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    frames: NDArray[np.intp],
+) -> Rows:
+    """Rows of the cells at ``[at, columns]``, which lie in `frames`."""
+    infos = [points[column] for column in columns.tolist()]
+    names = [point.name for point in infos]
+    confidence = cells.confidence[at, columns]
+    source = cells.source[at, columns]
     return Rows(
         keys=tuple(zip(frames.tolist(), names, strict=True)),
-        xy=tracks.xy[frames, columns].reshape(-1, 2),
+        xy=cells.xy[at, columns].reshape(-1, 2),
         features={
             "point": np.array(names, dtype=object),
             "confidence": np.where(np.isnan(confidence), 1.0, confidence).astype(np.float64),
-            "visible": tracks.visible[frames, columns],
-            "source": _WORDS[tracks.source[frames, columns]],
+            "visible": cells.visible[at, columns],
+            "source": _WORDS[source],
         },
-        colours=tuple(tracks.points[column].colour for column in columns),
-        proposed=~tracks.by_hand[frames, columns],
+        colours=tuple(point.colour for point in infos),
+        proposed=(source != Source.MANUAL) & (source != Source.ACCEPTED),
     )
 
 
-def editor_rows(
-    annotations: Tracks, under: Tracks, frame: int, order: tuple[tuple[int, str], ...] = ()
+def offered_rows(
+    annotations: Tracks, points: tuple[PointInfo, ...], offered: Cells, frame: int
 ) -> Rows:
+    """Rows of what is proposed in a frame where no person said anything.
+
+    Parameters
+    ----------
+    annotations : Tracks
+        What a person set.
+    points : tuple of PointInfo
+        Points of `offered`.
+    offered : Cells
+        What lies under the labels in that frame, ``[1, points]``.
+    frame : int
+        The frame.
+    """
+    said = (annotations.source[frame] != Source.MISSING).tolist()
+    there = offered.present[0].tolist()
+    known = {point.name: column for column, point in enumerate(points)}
+    columns = [known.get(name, -1) for name in annotations.names]
+    free = [c for c, done in zip(columns, said, strict=True) if not done and c >= 0 and there[c]]
+    chosen = np.array(free, dtype=np.intp)
+    return _rows(offered, points, np.zeros_like(chosen), chosen, np.full(len(chosen), frame))
+
+
+def editor_rows(labels: Rows, offered: Rows, before: Rows | None = None) -> Rows:
     """Rows to edit: labels, and what is proposed in the frame in view.
 
-    All labels while they are few, else those of the frame. Labels come first,
-    those in `order` in that order.
+    Each row keeps the place it had `before`: a proposal that became a label
+    stays where it was, and what is proposed for a point stands where it stood
+    in another frame. New rows come last, labels first.
     """
-    few = int(annotations.by_hand.sum()) <= MOST_LABELS
-    labels = label_rows(annotations, order) if few else _labels_at(annotations, frame)
-    said = annotations.source[frame] != Source.MISSING
-    free = [c for c, name in enumerate(annotations.names) if not said[c] and name in under.names]
-    columns = [under.column(annotations.names[c]) for c in free]
-    offered = rows_at(under, [(frame, c) for c in columns if under.present[frame, c]])
-    return _joined(labels, offered)
+    rows = _joined(labels, offered)
+    if before is None:
+        return rows
+    places = {key: place for place, key in enumerate(before.keys)}
+    stood = {before.keys[i][1]: i for i in np.flatnonzero(before.proposed).tolist()}
+    new, proposed = len(places), rows.proposed.tolist()
+    rank = [
+        places.get(key, stood.get(key[1], new) if offered else new)
+        for key, offered in zip(rows.keys, proposed, strict=True)
+    ]
+    order = sorted(range(len(rank)), key=rank.__getitem__)
+    return rows if order == list(range(len(rank))) else _taken(rows, order)
 
 
-def _labels_at(annotations: Tracks, frame: int) -> Rows:
-    columns = np.flatnonzero(annotations.by_hand[frame])
-    return rows_at(annotations, [(frame, int(column)) for column in columns])
+def _taken(rows: Rows, order: list[int]) -> Rows:
+    at = np.array(order, dtype=np.intp)
+    return Rows(
+        keys=tuple(rows.keys[i] for i in order),
+        xy=rows.xy[at],
+        features={name: values[at] for name, values in rows.features.items()},
+        colours=tuple(rows.colours[i] for i in order),
+        proposed=rows.proposed[at],
+    )
 
 
 def _joined(one: Rows, other: Rows) -> Rows:
@@ -200,7 +248,11 @@ def look_of(rows: Rows) -> Look:
     border[rows.proposed] = own[rows.proposed]
     border[rows.proposed & ~sure] = rgba(DOUBTFUL)
     border[~visible] = rgba(LOST)
-    return Look(face, border, np.where(visible, "disc", "cross"))
+    return Look(face, border, _symbols(visible))
+
+
+def _symbols(visible: NDArray[np.bool_]) -> NDArray[Any]:
+    return np.where(visible, "disc", "cross")
 
 
 @cache
@@ -266,8 +318,9 @@ def tracks_table(run: Tracks, span: range) -> tuple[NDArray[np.float64], dict[st
         ``confidence``, and ``point``: its column as a place in 0..1, for colours.
     """
     parts, confidences, columns, identity = [], [], [], 0
+    present = run.source[span.start : span.stop] > Source.ABSENT
     for column in range(run.shape[1]):
-        frames = np.flatnonzero(run.present[span.start : span.stop, column]) + span.start
+        frames = np.flatnonzero(present[:, column]) + span.start
         for piece in np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1):
             if piece.size == 0:
                 continue

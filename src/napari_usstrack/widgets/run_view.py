@@ -13,11 +13,13 @@ from napari_usstrack.widgets.layers import (
     MOST_VERTICES,
     RUN_POINTS,
     RUN_TRACKS,
+    TAIL,
     Placement,
     run_rows,
     tag,
     window,
 )
+from napari_usstrack.widgets.writing import RowWriter, look_of_run, write_tails
 
 NOWHERE = range(0)
 TRANSLUCENT = 0.4
@@ -50,10 +52,11 @@ class RunView:
         self._name = name
         self._placement = placement
         self._run = run
-        self._points_span = self._tails_span = NOWHERE
+        self._writer = RowWriter(self.points, placement, look_of_run)
+        self._tails_span = NOWHERE
+        self._emptied = False
         self._reference = False
         self.most_vertices = MOST_VERTICES
-        self.marker_px = 0.0
         self.points.visible = False
 
     @property
@@ -74,7 +77,6 @@ class RunView:
         self._reference = wanted
         self.points.visible = wanted
         self.points.opacity = self.tails.opacity = TRANSLUCENT if wanted else 1.0
-        self._points_span = NOWHERE
 
     def show(self, run: ClipTracks, hidden: Collection[str], frame: int) -> None:
         """Show a run around `frame`, without the hidden points."""
@@ -82,34 +84,45 @@ class RunView:
         for layer, ours in ((self.points, RUN_POINTS), (self.tails, RUN_TRACKS)):
             told = tag(ours, run, self._placement, run=self._name)
             layer.metadata = {**layer.metadata, **told}
-        span = window(self._run, frame, self.most_vertices)
         if self._reference:
-            self._write_points(span)
-        self._write_tails(span)
+            self._write_points(frame)
+        self._write_tails(window(self._run, frame, self.most_vertices))
 
-    def follow(self, frame: int) -> bool:
-        """Move along when `frame` nears the end of what is shown.
+    def follow(self, frame: int, *, may_wait: bool = False) -> bool:
+        """Move along with a step of the viewer, which draws the points afterwards.
 
-        Rewrites one layer at the most, so that no step waits for both; returns
-        whether it did.
+        Tails are rewritten as `frame` nears the end of what is shown; with
+        `may_wait` only once it is there. Returns whether they were.
         """
-        span = window(self._run, frame, self.most_vertices)
-        far = len(span) // 4
-        if abs(span.start - self._tails_span.start) > far:
+        if self._reference:
+            self._write_points(frame, by_step=True)
+        span, shown = window(self._run, frame, self.most_vertices), self._tails_span
+        if span == shown:
+            return False
+        near = abs(span.start - shown.start) > len(span) // 4
+        there = not (max(frame - TAIL, span.start) in shown and frame in shown)
+        if there or (near and not may_wait):
             self._write_tails(span)
-            return True
-        if self._reference and abs(span.start - self._points_span.start) > far:
-            self._write_points(span)
             return True
         return False
 
-    def _write_points(self, span: range) -> None:
-        self._points_span = span
-        rows = run_rows(self._run, None, span)
-        build.write_run_points(self.points, self._placement, rows)
-        if self.marker_px:
-            build.resize(self.points, self.marker_px)
+    def settle(self) -> None:
+        """Draw what a step should have drawn and did not."""
+        self._writer.redraw.settle()
+
+    def resize(self, marker_px: float) -> None:
+        """Give points this diameter, px."""
+        build.resize(self.points, marker_px)
+
+    def _write_points(self, frame: int, *, by_step: bool = False) -> None:
+        rows = run_rows(self._run, None, range(frame, frame + 1))
+        self._writer.write(rows, by_step=by_step)
+        if self.points.editable:
+            self.points.editable = False
 
     def _write_tails(self, span: range) -> None:
         self._tails_span = span
-        build.write_tails(self.tails, self._placement, self._run, span)
+        there = write_tails(self.tails, self._placement, self._run, span)
+        if there == self._emptied:
+            self.tails.visible = there
+            self._emptied = not there

@@ -12,9 +12,21 @@ from numpy.typing import NDArray
 
 from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.tracks import Tracks
 from napari_usstrack.session import Session
 from napari_usstrack.widgets import build
-from napari_usstrack.widgets.layers import LABELS, Placement, Rows, editor_rows, tag
+from napari_usstrack.widgets.layers import (
+    LABELS,
+    Placement,
+    Rows,
+    editor_rows,
+    label_rows,
+    label_rows_in,
+    look_of,
+    offered_rows,
+    tag,
+)
+from napari_usstrack.widgets.writing import RowWriter
 
 Key = tuple[int, str]
 
@@ -37,6 +49,12 @@ class LabelSync:
         Name that a newly clicked point gets.
     complain : callable
         Told one sentence when a click cannot be used.
+
+    Attributes
+    ----------
+    ask_marks : callable
+        Called when other points are selected; rings them at once, unless a
+        window puts something in its place that does it soon.
     """
 
     def __init__(
@@ -53,8 +71,11 @@ class LabelSync:
         self.complain = complain
         self.next_name = next_name
         self.placed: Callable[[str, int], object] = _ignore
+        self.ask_marks: Callable[[], object] = self.mark_selected
         self._rows: Rows | None = None
-        self._writer = build.EditorWriter(layer, placement)
+        self._labelled: Tracks | None = None
+        self._all_labels: Rows | None = None
+        self._writer = RowWriter(layer, placement, look_of)
         self._expected = ""
         self._writing = False
         self.hidden: frozenset[str] = frozenset()
@@ -63,7 +84,6 @@ class LabelSync:
         session.edited.connect(self._on_edited)
         session.selection_changed.connect(self._on_selection)
         session.curation.proposed.connect(self.write)
-        session.frame_changed.connect(self._on_frame)
         self.write()
 
     def close(self) -> None:
@@ -73,7 +93,6 @@ class LabelSync:
         self.session.edited.disconnect(self._on_edited)
         self.session.selection_changed.disconnect(self._on_selection)
         self.session.curation.proposed.disconnect(self.write)
-        self.session.frame_changed.disconnect(self._on_frame)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -82,15 +101,40 @@ class LabelSync:
 
     def write(self) -> None:
         """Show the session's labels and proposals in the layer."""
-        annotations, under = self.session.annotations, self.session.curation.under
-        rows = editor_rows(annotations, under, self.session.frame, self.keys)
+        self._write(by_step=False)
+
+    def follow(self) -> None:
+        """Write what the frame that the viewer is about to draw shows, where it differs."""
+        rows = self._rows
+        changing = rows is None or rows.proposed.any() or self._all_labels is None
+        if changing or self.session.curation.under_in(self.session.frame)[1].present.any():
+            self._write(by_step=True)
+
+    def settle(self) -> None:
+        """Draw what a step should have drawn and did not."""
+        self._writer.redraw.settle()
+
+    def _write(self, *, by_step: bool) -> None:
+        annotations, frame = self.session.annotations, self.session.frame
+        offered = offered_rows(annotations, *self.session.curation.under_in(frame), frame)
+        rows = editor_rows(self._label_rows(annotations), offered, self._rows)
         with self._own():
-            self._writer.write(rows, self.hidden)
+            self._writer.write(rows, self.hidden, by_step=by_step)
             self._rows = rows
             self._mark_selected()
-        told = tag(LABELS, annotations, self.placement)
-        self.layer.metadata = {**self.layer.metadata, **told}
+        told = self.layer.metadata.get("usstrack", {})
+        if told.get("tracks") is not annotations:
+            told = tag(LABELS, annotations, self.placement)
+            self.layer.metadata = {**self.layer.metadata, **told}
         self.expect(self.next_name())
+
+    def _label_rows(self, annotations: Tracks) -> Rows:
+        """Rows of all labels, made once for as long as they are the same, or of the frame."""
+        if self._labelled is not annotations:
+            self._labelled, self._all_labels = annotations, label_rows(annotations)
+        if self._all_labels is not None:
+            return self._all_labels
+        return label_rows_in(annotations, self.session.frame)
 
     def expect(self, name: str) -> None:
         """Give the next clicked point its name before the click."""
@@ -120,17 +164,14 @@ class LabelSync:
     def _on_edited(self, _edit: Edit) -> None:
         self.write()
 
-    def _on_frame(self, frame: int) -> None:
-        rows = self._rows
-        annotations, under = self.session.annotations, self.session.curation.under
-        shown = rows is not None and (rows.proposed.any() or not _holds_all(rows, annotations))
-        if shown or under.present[frame].any() or rows is None:
-            self.write()
-
     def _on_selection(self, _names: tuple[str, ...]) -> None:
         if not self._writing:
-            with self._own():
-                self._mark_selected()
+            self.ask_marks()
+
+    def mark_selected(self) -> None:
+        """Ring the selected points of the frame in view."""
+        with self._own():
+            self._mark_selected()
 
     def _mark_selected(self) -> None:
         names, frame = self.session.selection, self.session.frame
@@ -183,10 +224,6 @@ class LabelSync:
             self.session.place_all(f"delete {what}", dict.fromkeys(gone))
         for frame in {frame for frame, _ in refused}:
             self.session.curation.reject(frame, [n for f, n in refused if f == frame])
-
-
-def _holds_all(rows: Rows, annotations: Any) -> bool:
-    return int((~rows.proposed).sum()) == int(annotations.by_hand.sum())
 
 
 def _ignore(_name: str, _frame: int) -> None:

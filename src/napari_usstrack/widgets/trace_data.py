@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -210,6 +211,7 @@ def distances(x: Floats, table: Floats, at: tuple[float, float]) -> Floats:
     return np.fmin(nearest, np.fmin.reduce(np.hypot(foot[..., 0], foot[..., 1]), axis=0))
 
 
+@lru_cache(maxsize=256)
 def readable(colour: str, background: str) -> str:
     """Shade of `colour` that stands out from `background`: darkened until it does."""
     rgb, behind = _rgb(colour), _luminance(_rgb(background))

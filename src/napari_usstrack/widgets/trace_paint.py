@@ -1,12 +1,13 @@
 """Curves, anchors, flags and ticks of one plot, painted once and kept as a picture.
 
 Moving the cursor over the plot then costs one copy of pixels, however many
-points and frames there are.
+points and frames there are. Where only the content changed, the former picture
+stays until the new one is made, one plot a turn of the event loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -82,9 +83,13 @@ class Drawing(pg.GraphicsObject):
         The plot; the drawing lies in its pixels.
     content : Content
         Shared by all plots, changed by their owner.
+    later : callable
+        Asked to call `repaint` soon.
     """
 
-    def __init__(self, box: pg.ViewBox, content: Content) -> None:
+    def __init__(
+        self, box: pg.ViewBox, content: Content, later: Callable[[Drawing], object]
+    ) -> None:
         super().__init__(box)
         self.setZValue(-10)
         self.vector = False
@@ -92,12 +97,17 @@ class Drawing(pg.GraphicsObject):
         self.reference: Floats = np.zeros((1, 0))
         self._box = box
         self._content = content
+        self._later = later
         self._key: tuple = ()
         self._picture: QPixmap | None = None
+        self._picture_key: tuple = ()
+        self.refit: Callable[[], object] | None = None
+        self._shown = False
+        self._ratio = 1.0
         self.paths: dict[int, QPainterPath] = {}
         self._reference_paths: dict[int, QPainterPath] = {}
         box.sigResized.connect(self._resized)
-        box.sigRangeChanged.connect(self.restyle)
+        box.sigRangeChanged.connect(self._moved)
 
     def show_table(self, table: Floats, reference: Floats) -> None:
         """Draw these values, shape (frames, points); `reference` may hold no points."""
@@ -114,8 +124,20 @@ class Drawing(pg.GraphicsObject):
         self.restyle()
 
     def restyle(self, *_: object) -> None:
-        """Draw again: colours, selection, ticks or the range changed."""
+        """Draw again soon: values, colours, selection or ticks changed."""
+        if self.vector:
+            self.update()
+        else:
+            self._later(self)
+
+    def repaint(self) -> None:
+        """Draw again now, stretched as was asked for with `refit`."""
+        refit, self.refit = self.refit, None
+        if refit is not None:
+            refit()
         self._picture = None
+        if self.isVisible():
+            self._picture = self._painted(self._ratio)
         self.update()
 
     def set_vector(self, on: bool) -> None:
@@ -133,9 +155,12 @@ class Drawing(pg.GraphicsObject):
         if self.vector:
             self._draw(painter)
             return
-        ratio = painter.device().devicePixelRatioF()
-        if self._picture is None or self._picture.devicePixelRatioF() != ratio:
-            self._picture = self._painted(ratio)
+        self._ratio = painter.device().devicePixelRatioF()
+        if self._picture is None and not self._shown:
+            self._later(self)
+            return
+        if self._picture is None or self._picture_key != (self._range_key(), self._ratio):
+            self._picture = self._painted(self._ratio)
         painter.drawPixmap(0, 0, self._picture)
 
     def across(self, times: Floats) -> Floats:
@@ -153,9 +178,15 @@ class Drawing(pg.GraphicsObject):
 
     def _resized(self, *_: object) -> None:
         self.prepareGeometryChange()
-        self.restyle()
+        self._moved()
+
+    def _moved(self, *_: object) -> None:
+        """Draw with the next paint: what lies where changed."""
+        self.update()
 
     def _painted(self, ratio: float) -> QPixmap:
+        self._shown = True
+        self._picture_key = (self._range_key(), ratio)
         size = self._box.size()
         picture = QPixmap(
             max(int(np.ceil(size.width() * ratio)), 1), max(int(np.ceil(size.height() * ratio)), 1)
@@ -181,12 +212,15 @@ class Drawing(pg.GraphicsObject):
         self._draw_flags(painter, span)
 
     def _forget_old_range(self) -> None:
-        (left, right), (low, high) = self._box.viewRange()
-        key = (left, right, low, high, self._box.width(), self._box.height())
+        key = self._range_key()
         if key != self._key:
             self._key = key
             self.paths.clear()
             self._reference_paths.clear()
+
+    def _range_key(self) -> tuple:
+        (left, right), (low, high) = self._box.viewRange()
+        return left, right, low, high, self._box.width(), self._box.height()
 
     def _ticked(self, origin: NDArray[np.uint8]) -> Sequence[int]:
         """Columns whose anchors are drawn: all, else the selected ones, else none."""
@@ -254,6 +288,8 @@ class Drawing(pg.GraphicsObject):
     def _draw_ticks(
         self, painter: QPainter, column: int, origin: NDArray[np.uint8], start: int
     ) -> None:
+        if not origin.any():
+            return
         by_source = {
             source: np.flatnonzero(origin == source) + start
             for source in (Source.ACCEPTED, Source.MANUAL, Source.ABSENT)
@@ -262,11 +298,14 @@ class Drawing(pg.GraphicsObject):
         if self._content.chosen and column not in self._content.chosen:
             colour.setAlpha(2 * OTHERS)
         for source, size in ((Source.ACCEPTED, ACCEPTED_PX), (Source.MANUAL, MANUAL_PX)):
+            if not by_source[source].size:
+                continue
             places = self._places(by_source[source], column)
             if source == Source.MANUAL:
                 _dots(painter, places, QColor(self._content.look.background), size + 2)
             _dots(painter, places, colour, size)
-        self._draw_absent(painter, by_source[Source.ABSENT], colour)
+        if by_source[Source.ABSENT].size:
+            self._draw_absent(painter, by_source[Source.ABSENT], colour)
 
     def _places(self, frames: NDArray[np.intp], column: int) -> Floats:
         x = self.across(self._content.times[frames])

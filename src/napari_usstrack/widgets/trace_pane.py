@@ -74,9 +74,17 @@ class Pane:
         What all plots share.
     mouse : Mouse
         Told of clicks and drags.
+    later : callable
+        Asked to have a drawing repainted soon.
     """
 
-    def __init__(self, quantity: str, content: Content, mouse: Mouse) -> None:
+    def __init__(
+        self,
+        quantity: str,
+        content: Content,
+        mouse: Mouse,
+        later: Callable[[Drawing], object],
+    ) -> None:
         self.quantity = quantity
         self._content = content
         self.box = TimeBox(mouse)
@@ -87,7 +95,7 @@ class Pane:
         self.axis.setWidth(AXIS_WIDTH)
         self.axis.enableAutoSIPrefix(False)
         self.axis.setStyle(maxTickLevel=0, hideOverlappingLabels=True)
-        self.drawing = Drawing(self.box, content)
+        self.drawing = Drawing(self.box, content, later)
         self.cursor = pg.InfiniteLine(angle=90, movable=False)
         self.region = pg.LinearRegionItem(swapMode="sort")
         self.region.setMovable(False)

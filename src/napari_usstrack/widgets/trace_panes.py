@@ -3,19 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import partial
 
 import pyqtgraph as pg
 from psygnal import Signal
-from qtpy.QtCore import QPointF
+from qtpy.QtCore import QObject, QPointF, QTimer
 from qtpy.QtGui import QFont, QFontMetrics, QPalette
 
 from napari_usstrack.widgets.trace_data import QUANTITIES, Floats
-from napari_usstrack.widgets.trace_paint import Content, Look
+from napari_usstrack.widgets.trace_paint import Content, Drawing, Look
 from napari_usstrack.widgets.trace_pane import AXIS_WIDTH, NAME_WIDTH, Mouse, Pane
 
+BETWEEN_MS = 8
 LEAST_FRAMES = 4
 MARGIN = 0.01
 SMALLER = 0.92
+
+
+class Easel(QObject):
+    """Repaints drawings that are out of date, one a turn of the event loop.
+
+    Parameters
+    ----------
+    parent : QObject
+        Ends with it.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._due: dict[Drawing, None] = {}
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.paint_one)
+
+    def ask(self, drawing: Drawing) -> None:
+        """Have a drawing repainted soon, once for all that is asked before."""
+        self._due[drawing] = None
+        if not self._timer.isActive():
+            self._timer.start(BETWEEN_MS)
+
+    def paint_one(self) -> None:
+        """Repaint the drawing that waited longest."""
+        if self._due:
+            drawing = next(iter(self._due))
+            del self._due[drawing]
+            drawing.repaint()
+        if self._due:
+            self._timer.start(BETWEEN_MS)
+
+    def finish(self) -> None:
+        """Repaint all that is due, now."""
+        while self._due:
+            self.paint_one()
+        self._timer.stop()
+
+    def stop(self) -> None:
+        """Forget what is due."""
+        self._due.clear()
+        self._timer.stop()
 
 
 class Panes(pg.GraphicsLayoutWidget):
@@ -36,7 +81,8 @@ class Panes(pg.GraphicsLayoutWidget):
         self.content = content
         self.shown: tuple[str, ...] = ()
         mouse = Mouse(mouse.clicked, mouse.dragged, self._spanned)
-        self.all = {name: Pane(name, content, mouse) for name in QUANTITIES}
+        self.easel = Easel(self)
+        self.all = {name: Pane(name, content, mouse, self.easel.ask) for name in QUANTITIES}
         self.time = pg.AxisItem("bottom", maxTickLength=-4)
         self.time.enableAutoSIPrefix(False)
         self.time.setStyle(maxTickLevel=0)
@@ -127,6 +173,12 @@ class Panes(pg.GraphicsLayoutWidget):
         """Stretch the value axes to these points."""
         for pane in self:
             pane.fit(columns)
+
+    def fit_later(self, columns: list[int]) -> None:
+        """Stretch the value axes to these points as each plot is repainted."""
+        for pane in self:
+            pane.drawing.refit = partial(pane.fit, columns)
+            pane.drawing.restyle()
 
     def show_interval(self, ends: tuple[float, float] | None) -> None:
         """Shade a stretch of time in all plots."""

@@ -144,7 +144,7 @@ class TracePlot(QWidget):
         self.content.origin = self._curves.origin
         for pane in self.panes:
             pane.drawing.renew(self._curves.table(pane.quantity), columns)
-        self._fit()
+        self.panes.fit_later(self._fitted)
 
     def follow(self, frame: int) -> None:
         """Move the cursor, soon."""
@@ -205,6 +205,7 @@ class TracePlot(QWidget):
         """Stop the timers."""
         for beat in (self._seeking, self._drawing, self._reading):
             beat.stop()
+        self.panes.easel.stop()
         super().closeEvent(event)
 
     def _lay_out(self) -> None:
@@ -275,7 +276,7 @@ class TracePlot(QWidget):
         if whole:
             self.panes.set_whole(self.content.times)
         else:
-            self._fit()
+            self.panes.fit_later(self._fitted)
         self._show_interval()
         self._catch_up()
 
@@ -292,16 +293,21 @@ class TracePlot(QWidget):
         ]
         self.legend.show_state(self._chosen, self._hidden)
         if fit:
-            self._fit()
-        self._redraw()
+            self.panes.fit_later(self._fitted)
+        else:
+            self._redraw()
 
     def _redraw(self) -> None:
         for pane in self.panes:
             pane.drawing.restyle()
 
     def _fit(self) -> None:
+        self.panes.fit(self._fitted)
+
+    @property
+    def _fitted(self) -> list[int]:
         chosen = self.content.chosen if self.tools.fit.isChecked() else []
-        self.panes.fit(chosen or self.content.shown)
+        return chosen or self.content.shown
 
     def _catch_up(self) -> None:
         if self._curves is None or self._playing:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_usstrack.widgets.trace_plot import TracePlot
+from napari_usstrack.widgets.trace_tools import Beat
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -28,6 +29,7 @@ class Traces:
 
     def __init__(self, viewer: Viewer) -> None:
         self.plot: TracePlot | None = None
+        self._selecting: Beat | None = None
         self._viewer = viewer
         self._dock = None
         self._bench: Workbench | None = None
@@ -98,7 +100,7 @@ class Traces:
         self.use(None)
         if self._dock is not None:
             self._viewer.window.remove_dock_widget(self._dock)
-            self.plot = self._dock = None
+            self.plot = self._dock = self._selecting = None
 
     def _make(self) -> None:
         plot = TracePlot()
@@ -107,6 +109,7 @@ class Traces:
         plot.selected.connect(self._select)
         plot.interval_changed.connect(self._set_interval)
         self.plot = plot
+        self._selecting = Beat(self._select_now, plot)
         self._dock = self._viewer.window.add_dock_widget(plot, name=TITLE, area="bottom")
 
     def _listen(self, bench: Workbench, on: bool) -> None:
@@ -124,9 +127,13 @@ class Traces:
         if self.plot is not None and self.visible:
             self.plot.follow(frame)
 
-    def _mark_selected(self, names: tuple[str, ...]) -> None:
-        if self.plot is not None:
-            self.plot.select(names)
+    def _mark_selected(self, _names: tuple[str, ...]) -> None:
+        if self._selecting is not None:
+            self._selecting.ask()
+
+    def _select_now(self) -> None:
+        if self.plot is not None and self._bench is not None:
+            self.plot.select(self._bench.session.selection)
 
     def _seek(self, frame: int) -> None:
         if self._bench is not None:

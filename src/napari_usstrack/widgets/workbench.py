@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 
 from napari_usstrack.core.coords import Crop
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.core.video import Video
-from napari_usstrack.io.array_video import array_video
 from napari_usstrack.io.clip import ClipVideo
 from napari_usstrack.io.display import DisplayClip
-from napari_usstrack.io.project import load, project_path
-from napari_usstrack.session import Runner, Session
+from napari_usstrack.session import Runner
 from napari_usstrack.widgets import build
 from napari_usstrack.widgets.layers import (
     LABELS,
@@ -25,6 +22,7 @@ from napari_usstrack.widgets.layers import (
     calibrated_axes,
     role,
 )
+from napari_usstrack.widgets.opening import open_session
 from napari_usstrack.widgets.pointing import Pointing
 from napari_usstrack.widgets.preferences import Preferences
 from napari_usstrack.widgets.run_view import RunView
@@ -35,47 +33,6 @@ from napari_usstrack.widgets.view import View, mirror, window_translate
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-
-def open_session(image: Image, placement: Placement, runner: Runner) -> Session:
-    """Open a session on an image layer, with the project beside its file.
-
-    Raises
-    ------
-    UsstrackError
-        When the layer is no clip, or the project belongs to another clip.
-    """
-    video = clip_of(image, placement)
-    if not video.info.path:
-        return Session(video, runner=runner)
-    path = project_path(video.info.path)
-    saved = load(path, video.info) if path.exists() else None
-    session = Session(video, saved, runner=runner, path=path)
-    session.claim(path)
-    return session
-
-
-def clip_of(image: Image, placement: Placement) -> Video:
-    """Read an image layer as a clip: the file itself when our reader opened it."""
-    if isinstance(image.data, DisplayClip):
-        return image.data.video
-    if isinstance(image.data, ClipVideo):
-        return image.data
-    data = image.data[0] if image.multiscale else image.data
-    clip = placement.clip_of(data)
-    if len(clip) < 2:
-        raise UsstrackError(f"Layer '{image.name}' is a still image; choose a clip.")
-    return array_video(clip, spacing_mm=_spacing_mm(image), name=image.name)
-
-
-def _spacing_mm(image: Image) -> tuple[float, float] | None:
-    """Scale in mm per px, (x, y), when the layer states a length unit."""
-    factors = []
-    for size, unit in zip(np.abs(image.scale[-2:]), image.units[-2:], strict=True):
-        if not unit.is_compatible_with("mm"):
-            return None
-        factors.append(float((size * unit).to("mm").magnitude))
-    return factors[1], factors[0]
 
 
 def _ignore(_name: str) -> None:
@@ -139,10 +96,13 @@ class Workbench:
         self.pointing: Pointing | None = None
         self._reference = ""
         self.resting = False
+        self._followed = -1
+        self._arranging = False
         self.session.curation.propagating = True
         self.session.run_changed.connect(self.show_run)
         self.session.frame_changed.connect(self._on_frame)
         viewer.dims.events.point.connect(self._on_step)
+        image.events.set_data.connect(self._on_picture)
         viewer.layers.events.removed.connect(self._on_removed)
         self.session.calibrated.connect(self._arrange)
         self.session.calibrated.connect(self._tell_layers)
@@ -189,8 +149,10 @@ class Workbench:
         if self.labels is not None:
             build.resize(self.labels, size)
         for name, view in self._runs.items():
+            vertices = view.most_vertices
             self._style(view)
-            self._write_run(name)
+            if view.most_vertices != vertices:
+                self._write_run(name)
 
     def show_frame(self, frame: int) -> None:
         """Move the viewer to a frame of the clip."""
@@ -230,7 +192,7 @@ class Workbench:
         """Put all layers where calibration and view want them; the frame stays."""
         if not self._own:
             return
-        frame = self.frame
+        frame, self._arranging = self.frame, True
         geometry = self._geometry | calibrated_axes(self.session.annotations.video)
         width = self.session.video.info.width
         unturned = np.eye(self.placement.ndim + 1)
@@ -242,6 +204,7 @@ class Workbench:
         for layer in [*self._ours(), *self.lines.layers]:
             build.place_over(layer, geometry)
         self.viewer.canvas.overlays.scale_bar.visible = geometry["units"][-1] != "pixel"
+        self._arranging = False
         self.show_frame(frame)
 
     def _ours(self) -> list[Points | Tracks]:
@@ -287,18 +250,16 @@ class Workbench:
             return
         if name not in self._runs:
             view = RunView(self.image.name, name, self._geometry, self.placement, run)
-            active = self.viewer.layers.selection.active
-            self.viewer.add_layer(view.tails)
-            self.viewer.add_layer(view.points)
-            self._raise_labels()
-            self.viewer.layers.selection.active = self.labels or active
+            self._add_below(view.tails)
             self._runs[name] = view
             self._style(view)
+            self._show_as_reference(view, name == self._reference)
         self._write_run(name)
 
     def close(self) -> None:
         """Stop listening and give the project back; layers stay."""
         self.viewer.dims.events.point.disconnect(self._on_step)
+        self.image.events.set_data.disconnect(self._on_picture)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self._leave_labels()
         self.lines.close()
@@ -333,7 +294,7 @@ class Workbench:
     def _style(self, view: RunView) -> None:
         view.most_vertices = self._preferred.most_vertices
         view.tails.tail_length = self._preferred.tail_frames
-        view.marker_px = self.marker_px
+        view.resize(self.marker_px)
 
     def _in_frame(self, layer: Points) -> NDArray[np.float64]:
         """Coordinates of another layer's points on the px grid of the full frame."""
@@ -356,16 +317,17 @@ class Workbench:
     def add_lines(self) -> Vectors:
         """Add the layer of lines to the viewer, below the labels."""
         layer = build.skeleton_layer(self.image.name, self._geometry, self.placement)
-        active = self.viewer.layers.selection.active
-        self.viewer.add_layer(layer)
-        self._raise_labels()
-        self.viewer.layers.selection.active = self.labels or active
+        self._add_below(layer)
         return layer
 
-    def _raise_labels(self) -> None:
-        if self.labels is not None and self.labels in self.viewer.layers:
-            at = self.viewer.layers.index(self.labels)
-            self.viewer.layers.move(at, len(self.viewer.layers))
+    def _add_below(self, layer: Layer) -> None:
+        """Add a layer under the labels; what was active stays so."""
+        layers = self.viewer.layers
+        active = layers.selection.active
+        self.viewer.add_layer(layer)
+        if self.labels is not None and self.labels in layers:
+            layers.move(layers.index(self.labels), len(layers))
+        layers.selection.active = self.labels or active
 
     def _drop(self, name: str) -> None:
         view = self._runs.pop(name, None)
@@ -393,8 +355,13 @@ class Workbench:
         self._reference = name
         for run, view in self._runs.items():
             if view.reference != (run == name):
-                view.reference = run == name
+                self._show_as_reference(view, run == name)
                 self._write_run(run)
+
+    def _show_as_reference(self, view: RunView, wanted: bool) -> None:
+        if wanted and view.points not in self.viewer.layers:
+            self._add_below(view.points)
+        view.reference = wanted
 
     def _tell_layers(self, _calibration: object) -> None:
         """Give the layers the new scale and times, for writers."""
@@ -403,12 +370,33 @@ class Workbench:
         for name in self._runs:
             self._write_run(name)
 
+    def _on_picture(self, _event: Any) -> None:
+        """Write what another frame shows as soon as its picture is there.
+
+        In a step the viewer comes to the layers above the picture after it, and
+        draws there what was written; `_on_step` is told only after all of them.
+        """
+        if not (self._arranging or self.resting) and self.frame != self._followed:
+            self._follow()
+
     def _on_step(self, _event: Any) -> None:
         if self.resting:
             return
-        frame = self.frame
+        if self.frame != self._followed:
+            self._follow()
+        for writer in (self.sync, self.lines, *self._runs.values()):
+            if writer is not None:
+                writer.settle()
+
+    def _follow(self) -> None:
+        frame, moved = self.frame, False
+        self._followed = frame
         self.session.frame = frame
-        any(view.follow(frame) for view in self._runs.values())
+        if self.sync is not None:
+            self.sync.follow()
+        self.lines.follow()
+        for view in self._runs.values():
+            moved |= view.follow(frame, may_wait=moved)
 
     def _on_frame(self, frame: int) -> None:
         if self.frame != frame:

@@ -8,6 +8,7 @@ from threading import Event
 from typing import TypeVar
 
 from napari.qt.threading import create_worker
+from qtpy.QtCore import QTimer
 
 from napari_usstrack.core.tracker import Progress, Work
 
@@ -48,7 +49,11 @@ def run_in_thread(
     returned: Callable[[T], object],
     failed: Callable[[BaseException], object],
 ) -> Callable[[], None]:
-    """Start work in napari's thread pool; the callbacks run on the main thread."""
+    """Start work in napari's thread pool; the callbacks run on the main thread.
+
+    The thread starts in the next turn of the event loop, so that it does not
+    compete with the edit that asked for it.
+    """
     cancelled = Event()
 
     def give(result: T | None) -> None:
@@ -63,5 +68,5 @@ def run_in_thread(
     worker.yielded.connect(progressed)
     worker.returned.connect(give)
     worker.errored.connect(failed)
-    worker.start()
+    QTimer.singleShot(0, worker.start)
     return cancel
