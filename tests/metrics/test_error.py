@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from napari_usstrack.core.calibration import Calibration
+from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.metrics.error import (
     closure,
     distance_mm,
     distance_px,
+    in_all_units,
     mte,
     phase_errors,
     summarise,
@@ -47,6 +50,20 @@ def test_summary():
     assert_allclose(found.p95, 26.0)
     assert_allclose(found.missing_share, 1 / 6)
     assert found.cells == 6
+
+
+def test_millimetres_stand_beside_pixels_where_the_scale_is_known():
+    true = np.full((2, 1, 2), 40.0)
+    predicted = true + np.array([6.0, 4.0])
+    used = np.ones((2, 1), dtype=bool)
+    info = VideoInfo(2, 512, 256, Calibration((0.5, 1.0)))
+    found = in_all_units(predicted, true, used, video=info)
+    # (6, 4) px; (3, 4) at 256; (3, 4) mm.
+    assert [each.unit for each in found] == ["px", "px at 256", "mm"]
+    assert_allclose([each.mte for each in found], [np.sqrt(52), 5, 5])
+    bare = in_all_units(predicted, true, used, video=VideoInfo(2, 256, 512))
+    assert [each.unit for each in bare] == ["px", "px at 256"]
+    assert_allclose(bare[1].mean, np.hypot(6, 2))
 
 
 def test_unscored_cells_do_not_count_and_a_point_without_any_drops_out():

@@ -121,9 +121,8 @@ def visible_length(
     step = np.where(still, 1.0, along)
     near, far = (np.array([left, top]) - start) / step, (np.array([right, bottom]) - start) / step
     low, high = np.minimum(near, far), np.maximum(near, far)
-    # A segment along an axis enters and leaves on that axis never or always.
+    # A segment along an axis is inside on the other axis all the way or not at all.
     within = (near <= 0) & (far >= 0)
-    low = np.where(still, np.where(within, -np.inf, np.inf), low)
     high = np.where(still, np.where(within, np.inf, -np.inf), high)
     share = np.minimum(high.min(axis=-1), 1.0) - np.maximum(low.max(axis=-1), 0.0)
     whole = np.hypot(along[..., 0], along[..., 1])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_usstrack.core.geometry import distance
+from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.metrics.pairs import (
     Floats,
     Mask,
@@ -22,6 +23,7 @@ from napari_usstrack.metrics.pairs import (
     survival,
     track_pair,
 )
+from napari_usstrack.metrics.tap import distance_at_256
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,38 @@ def summarise(distances: ArrayLike, scored: Mask, *, unit: str) -> Errors:
         missing_share=missing_share(distances, scored),
         cells=int(np.sum(scored)),
     )
+
+
+def in_all_units(
+    predicted_xy: ArrayLike, true_xy: ArrayLike, scored: Mask, *, video: VideoInfo
+) -> tuple[Errors, ...]:
+    """Errors in px, in px at 256, and in mm where the clip's scale is known.
+
+    Millimetres always stand beside pixels: a px is another length in every
+    clip.
+
+    Parameters
+    ----------
+    predicted_xy, true_xy : array_like, shape (frames, points, 2)
+        Px of the full frame.
+    scored : bool ndarray, shape (frames, points)
+        From `metrics.pairs.scored_cells`, without the query frame.
+    video : VideoInfo
+        Frame size and scale.
+
+    Returns
+    -------
+    tuple of Errors
+        Two, or three with a scale.
+    """
+    size = video.width, video.height
+    distances = {
+        "px": distance_px(predicted_xy, true_xy),
+        "px at 256": distance_at_256(predicted_xy, true_xy, size=size),
+    }
+    if video.spacing_mm is not None:
+        distances["mm"] = distance_mm(predicted_xy, true_xy, spacing_mm=video.spacing_mm)
+    return tuple(summarise(each, scored, unit=unit) for unit, each in distances.items())
 
 
 def _columns(distances: ArrayLike, scored: Mask) -> list[Floats]:

@@ -120,8 +120,10 @@ def jitter_of_track(
     for point in range(places.shape[1]):
         for rows in _stretches(places[:, point]):
             time = np.arange(rows.start, rows.stop, dtype=np.float64)
-            track = places[rows, point]
-            left[rows, point] = track - make_smoothing_spline(time, track, lam=penalty)(time)
+            for axis in (0, 1):
+                track = places[rows, point, axis]
+                spline = make_smoothing_spline(time, track, lam=penalty)
+                left[rows, point, axis] = track - spline(time)
     return _rms(left, fps, unit)
 
 
