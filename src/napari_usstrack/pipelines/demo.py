@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Work
 from napari_usstrack.core.tracks import CELL_ARRAYS, PALETTE, Cells, PointInfo, Source, Tracks
 from napari_usstrack.core.video import VideoInfo
@@ -16,7 +17,6 @@ from napari_usstrack.io import overlay, project, tables
 from napari_usstrack.io.registry import open_video
 from napari_usstrack.io.sample import embedded_cine
 from napari_usstrack.pipelines import trackers
-from napari_usstrack.pipelines.parts import part
 from napari_usstrack.pipelines.track import track
 
 WALL = {

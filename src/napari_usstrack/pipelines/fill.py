@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Progress, Queries, Tracker, Work
 from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Tracks, blank_arrays
 from napari_usstrack.core.video import Video
 from napari_usstrack.flow.blending import blend
-from napari_usstrack.pipelines.parts import part
 from napari_usstrack.pipelines.queries import (
     Stretch,
     open_ends,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Progress, finish
-from napari_usstrack.pipelines.parts import part
 
 
 def counting(total: int, log: list[str]):

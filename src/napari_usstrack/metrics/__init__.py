@@ -1,0 +1,1 @@
+"""How good tracks are: against a truth, against themselves, against each other."""
