@@ -432,12 +432,46 @@ def test_a_step_is_drawn_where_the_picture_is_hidden(shown) -> None:
     assert shown.session.frame == 4
 
 
-def test_placing_a_label_on_a_proposal_draws_the_layer_once(shown) -> None:
+def test_labels_set_in_one_turn_are_drawn_once_in_the_next(shown, qtbot) -> None:
     labels = shown.bench.labels
     shown.bench.session.curation.propagating = False
     told = draws(labels)
-    shown.bench.sync.put("a", 3, np.array([33.0, 34.0]))
+    for x in (32.0, 33.0):
+        shown.bench.sync.put("a", 3, np.array([x, 34.0]))
+    np.testing.assert_array_equal(labels.data[2], [3, 34, 33])
+    assert not told
+    qtbot.waitUntil(lambda: bool(told))
+    qtbot.wait(20)
     assert len(told) == 1
+    assert labels.get_value((3, 34.0, 33.0), world=True) == 2
+
+
+def test_a_label_that_comes_or_goes_is_drawn_at_once(shown) -> None:
+    labels = shown.bench.labels
+    shown.bench.session.curation.propagating = False
+    told = draws(labels)
+    shown.session.place("c", 3, (20.0, 10.0))
+    assert len(told) == 1
+    assert labels.get_value((3, 10.0, 20.0), world=True) is not None
+    shown.session.undo()
+    assert len(told) == 2
+    assert labels.get_value((3, 10.0, 20.0), world=True) is None
+
+
+def test_the_name_of_the_next_point_waits_for_the_tool_that_adds_points(shown) -> None:
+    labels, sync = shown.bench.labels, shown.bench.sync
+    sync.expect("tip")
+    assert labels.feature_defaults["point"][0] != "tip"
+    labels.mode = "add"
+    assert labels.feature_defaults["point"][0] == "tip"
+    sync.expect("base")
+    assert labels.feature_defaults["point"][0] == "base"
+
+
+def test_placing_a_label_on_a_proposal_makes_it_solid(shown) -> None:
+    labels = shown.bench.labels
+    shown.bench.session.curation.propagating = False
+    shown.bench.sync.put("a", 3, np.array([33.0, 34.0]))
     assert labels.features["point"].tolist() == ["a", "b", "a", "b"]
     assert labels.features["source"].tolist() == ["manual", "manual", "manual", "flow"]
     assert labels.get_value((3, 34.0, 33.0), world=True) == 2

@@ -80,7 +80,7 @@ class Pointing:
 
     def _carry(self, layer: Points, row: int, by: NDArray[np.float64]) -> None:
         layer.data[row, -2:] += by[-2:]
-        layer.refresh()
+        self._sync.moved()
 
     def _released(self, row: int, moved: bool) -> None:
         frame, name = self._sync.keys[row]

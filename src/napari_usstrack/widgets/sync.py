@@ -76,10 +76,11 @@ class LabelSync:
         self._labelled: Tracks | None = None
         self._all_labels: Rows | None = None
         self._writer = RowWriter(layer, placement, look_of)
-        self._expected = ""
+        self._expected = self._named = ""
         self._writing = False
         self.hidden: frozenset[str] = frozenset()
         layer.events.data.connect(self._on_data)
+        layer.events.mode.connect(self._name_next)
         layer.selected_data.events.items_changed.connect(self._on_selected)
         session.edited.connect(self._on_edited)
         session.selection_changed.connect(self._on_selection)
@@ -89,6 +90,7 @@ class LabelSync:
     def close(self) -> None:
         """Stop listening."""
         self.layer.events.data.disconnect(self._on_data)
+        self.layer.events.mode.disconnect(self._name_next)
         self.layer.selected_data.events.items_changed.disconnect(self._on_selected)
         self.session.edited.disconnect(self._on_edited)
         self.session.selection_changed.disconnect(self._on_selection)
@@ -109,6 +111,10 @@ class LabelSync:
         changing = rows is None or rows.proposed.any() or self._all_labels is None
         if changing or self.session.curation.under_in(self.session.frame)[1].present.any():
             self._write(by_step=True)
+
+    def moved(self) -> None:
+        """Draw rows that are being dragged."""
+        self._writer.redraw.written(by_step=False)
 
     def settle(self) -> None:
         """Draw what a step should have drawn and did not."""
@@ -137,10 +143,15 @@ class LabelSync:
         return label_rows_in(annotations, self.session.frame)
 
     def expect(self, name: str) -> None:
-        """Give the next clicked point its name before the click."""
-        if self._expected != name:
-            self._expected = name
-            self.layer.feature_defaults = {**build.BLANK_FEATURES, "point": name}
+        """Note the name of the next point, for napari's own tool that adds points."""
+        self._expected = name
+        self._name_next()
+
+    def _name_next(self, _event: Any = None) -> None:
+        """Give the point that napari would add its name; costly, so only while it can add one."""
+        if str(self.layer.mode) == "add" and self._named != self._expected:
+            self._named = self._expected
+            self.layer.feature_defaults = {**build.BLANK_FEATURES, "point": self._named}
 
     def put(self, name: str, frame: int, xy: NDArray[np.float64]) -> None:
         """Place or move a point, and tell that it was placed."""

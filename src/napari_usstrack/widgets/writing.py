@@ -15,6 +15,7 @@ import numpy as np
 from napari.layers import Layer, Points, Tracks, Vectors
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
+from qtpy.QtCore import QCoreApplication, QTimer
 
 from napari_usstrack.core.coords import swapped
 from napari_usstrack.core.tracks import Tracks as ClipTracks
@@ -46,7 +47,11 @@ def sliced(layer: Points) -> Iterator[None]:
 
 
 class Redraw:
-    """Draws a layer whose arrays were written, or lets the viewer's step do it.
+    """Draws a layer whose arrays were written, once, however often they were.
+
+    Rows that moved are drawn in the next turn of the event loop, before the
+    canvas is painted, so that the moves of one turn cost one drawing. Rows that
+    came or went are drawn at once, since until then napari knows the old ones.
 
     Parameters
     ----------
@@ -57,23 +62,34 @@ class Redraw:
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
         self._owed = False
+        self._soon = QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.draw)
         layer.events.set_data.connect(self._drawn)
 
     def written(self, *, by_step: bool, whole: bool = False) -> None:
         """Draw, unless a step of the viewer is about to; `whole` when rows came or went."""
+        self._owed = True
         if by_step:
-            self._owed = True
-        else:
+            return
+        if whole or QCoreApplication.instance() is None:
             self._layer.refresh(extent=whole, thumbnail=whole)
+        else:
+            self._soon.start(0)
+
+    def draw(self) -> None:
+        """Draw rows that moved, if they were not drawn meanwhile."""
+        if self._owed:
+            self._layer.refresh(extent=False, thumbnail=False)
 
     def settle(self) -> None:
         """Draw what a step should have drawn and did not."""
         if self._owed:
-            self._owed = False
             self._layer.refresh()
 
     def _drawn(self, _event: object = None) -> None:
         self._owed = False
+        self._soon.stop()
 
 
 class RowWriter:
