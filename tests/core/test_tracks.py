@@ -270,3 +270,15 @@ def test_colours_come_round_again():
     points = named_points([str(i) for i in range(len(PALETTE) + 1)])
     assert points[-1].colour == points[0].colour
     assert len({point.colour for point in points}) == len(PALETTE)
+
+
+def test_said_is_what_a_person_set_or_found_absent():
+    sources = np.array([list(Source)], dtype=np.uint8)
+    xy = np.where((sources > Source.ABSENT)[..., None], 1.0, np.nan) * np.ones(2)
+    cells = Cells(xy, np.ones(sources.shape), sources > Source.ABSENT, sources)
+    assert {Source(s) for s in sources[cells.said]} == {
+        Source.ABSENT,
+        Source.MANUAL,
+        Source.ACCEPTED,
+    }
+    assert {Source(s) for s in sources[cells.by_hand]} == {Source.MANUAL, Source.ACCEPTED}

@@ -16,8 +16,6 @@ from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Source, Tracks, arrays_of
 
-BY_PERSON = (Source.ABSENT, Source.MANUAL, Source.ACCEPTED)
-
 
 @dataclass(frozen=True)
 class Tally:
@@ -39,11 +37,6 @@ class Tally:
     labelled: int
     complete: int
     proposed: int
-
-
-def set_by_person(cells: Cells) -> NDArray[np.bool_]:
-    """Cells in which a person placed a point, accepted it or said it is absent."""
-    return np.isin(cells.source, BY_PERSON)
 
 
 def clear(annotations: Tracks, frames: Iterable[int], names: Sequence[str]) -> Edit:
@@ -110,7 +103,7 @@ def copy_from(
             f"The other table has no position to copy in {_where(rows)}; choose other frames."
         )
     if not replace:
-        wanted &= ~set_by_person(mine)
+        wanted &= ~mine.said
     if not wanted.any():
         raise UsstrackError(
             f"All positions in {_where(rows)} are set by hand; choose to replace them to copy."
@@ -224,7 +217,7 @@ def tally(annotations: Tracks, shown: Tracks, required: Sequence[str] | None = N
     """
     needed = annotations.names if required is None else required
     labelled = frames_labelled(annotations)
-    proposed = shown.present & ~set_by_person(shown)
+    proposed = shown.present & ~shown.said
     return Tally(
         frames=annotations.shape[0],
         labelled=len(labelled),

@@ -133,6 +133,11 @@ class Cells:
         """Cells a person placed or accepted."""
         return (self.source == Source.MANUAL) | (self.source == Source.ACCEPTED)
 
+    @property
+    def said(self) -> NDArray[np.bool_]:
+        """Cells a person placed, accepted, or found absent."""
+        return (self.source > Source.MISSING) & (self.source <= Source.ACCEPTED)
+
     def block(self, frames: ArrayLike, columns: ArrayLike) -> Cells:
         """Cells at the given frame and column indices, as a new block."""
         at = np.ix_(np.asarray(frames, dtype=np.intp), np.asarray(columns, dtype=np.intp))

@@ -18,7 +18,6 @@ from napari_usstrack.pipelines.queries import (
     Stretch,
     open_ends,
     queries_from,
-    set_by_hand,
     stretches,
 )
 from napari_usstrack.pipelines.results import arrays_from, read_of, run_of, step_of, ticket_of
@@ -180,7 +179,7 @@ def _drop_stale(arrays: dict[str, Any], annotations: Tracks, tails: Sequence[Str
 
 
 def _pin(arrays: dict[str, Any], annotations: Tracks) -> None:
-    said = set_by_hand(annotations)
+    said = annotations.said
     for name in CELL_ARRAYS:
         arrays[name][said] = getattr(annotations, name)[said]
     arrays["confidence"][annotations.by_hand] = 1.0

@@ -105,11 +105,6 @@ def queries_from(rows: Sequence[Row]) -> Queries:
     )
 
 
-def set_by_hand(annotations: Tracks) -> NDArray[np.bool_]:
-    """Cells in which a person placed a point, accepted it or said it is absent."""
-    return annotations.by_hand | (annotations.source == Source.ABSENT)
-
-
 def stretches(annotations: Tracks, names: Iterable[str] | None = None) -> tuple[Stretch, ...]:
     """List the spans between neighbouring anchors that hold frames to fill.
 
@@ -118,7 +113,7 @@ def stretches(annotations: Tracks, names: Iterable[str] | None = None) -> tuple[
     found = []
     for name in annotations.names if names is None else names:
         column = annotations.column(name)
-        said = np.flatnonzero(set_by_hand(annotations)[:, column])
+        said = np.flatnonzero(annotations.said[:, column])
         hand = annotations.by_hand[said, column]
         for (a, b), both in zip(pairwise(said), hand[:-1] & hand[1:], strict=True):
             if both and b - a > 1:

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import Source, Tracks
 from napari_usstrack.pipelines.doubts import DEFAULT, Doubt, Limits, doubts_of
-from napari_usstrack.pipelines.queries import set_by_hand
 
 NOTHING: Mapping[str, Tracks] = MappingProxyType({})
 AT_ANCHOR = 0.5
@@ -121,7 +120,7 @@ def check_next(
     UsstrackError
         When the labels or another run are of another length.
     """
-    said = set_by_hand(shown) | _spread(annotations, set_by_hand(annotations), shown)
+    said = shown.said | _spread(annotations, annotations.said, shown)
     gap = None if gap_px is None else np.asarray(gap_px, dtype=np.float64)
     doubts = doubts_of(shown, said, others, limits, gap)
     if not doubts:

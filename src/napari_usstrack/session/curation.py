@@ -18,7 +18,7 @@ from napari_usstrack.core.tracker import Memory, Progress, Work
 from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Source, Tracks, arrays_of, trusted
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.propagate import METHOD, Patch, carry, refill
-from napari_usstrack.pipelines.queries import Stretch, set_by_hand
+from napari_usstrack.pipelines.queries import Stretch
 from napari_usstrack.session.host import Host
 from napari_usstrack.session.jobs import JobState, Runner
 from napari_usstrack.session.proposals import Proposals, stretches_owed
@@ -189,7 +189,7 @@ class Curation:
         rows = np.asarray(list(frames), dtype=np.intp)
         columns = [annotations.column(name) for name in names]
         owed[np.ix_(rows, np.asarray(columns, dtype=np.intp))] = True
-        owed &= ~set_by_hand(annotations)
+        owed &= ~annotations.said
         if not stretches_owed(annotations, owed):
             raise UsstrackError("There is no label to fill from; label the points first.")
         self._proposals.owed |= owed
@@ -202,7 +202,7 @@ class Curation:
         annotations, under = self._session.annotations, self.under
         columns = np.array([under.column(name) for name in annotations.names], dtype=np.intp)
         found = under.visible[np.ix_(rows, columns)] & under.present[np.ix_(rows, columns)]
-        return found & ~set_by_hand(annotations)[rows]
+        return found & ~annotations.said[rows]
 
     def accept_all(self, frames: range, names: Iterable[str] | None, title: str) -> int:
         """Make proposals in a span of frames labels, as one change; returns how many."""
@@ -297,7 +297,7 @@ class Curation:
     def _to_carry(self, here: int, there: int) -> tuple[str, ...]:
         """Points that one step carries; what has to wait for a fill is noted as owed."""
         annotations, shown, owed = self._session.annotations, self.shown, self._proposals.owed
-        said, hand = set_by_hand(annotations), annotations.by_hand
+        said, hand = annotations.said, annotations.by_hand
         present = shown.source[[here, there]] > Source.ABSENT
         names = []
         for column, name in enumerate(annotations.names):

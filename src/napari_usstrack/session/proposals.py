@@ -17,7 +17,7 @@ from napari_usstrack.core.tracks import (
     trusted,
 )
 from napari_usstrack.pipelines.propagate import Patch
-from napari_usstrack.pipelines.queries import Stretch, set_by_hand
+from napari_usstrack.pipelines.queries import Stretch
 
 Mask = NDArray[np.bool_]
 
@@ -79,7 +79,7 @@ class Proposals:
         if self._follow_roster(edit, annotations):
             return
         self._reach(before)
-        said = set_by_hand(annotations)
+        said = annotations.said
         stale = np.zeros(annotations.shape, dtype=bool)
         owed = self.owed & ~said
         for name in edit.points:
@@ -136,7 +136,7 @@ def stretches_owed(annotations: Tracks, owed: Mask) -> tuple[Stretch, ...]:
     Whole ones between two anchors, else as far as is owed; cells that no
     anchor reaches are left out.
     """
-    said = set_by_hand(annotations)
+    said = annotations.said
     found = []
     for column in np.flatnonzero(owed.any(axis=0)):
         name = annotations.names[column]

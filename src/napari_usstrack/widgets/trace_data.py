@@ -251,7 +251,7 @@ class Curves:
     @classmethod
     def of(cls, shown: Tracks, labels: Tracks) -> Curves:
         """Curves of `shown`, ticked where `labels` hold something."""
-        return cls(shown, set_by_person(labels, shown.names))
+        return cls(shown, said_sources(labels, shown.names))
 
     def table(self, quantity: str) -> Floats:
         """Values of a quantity, shape (frames, points)."""
@@ -265,7 +265,7 @@ class Curves:
         columns = [column for column, name in enumerate(shown.names) if name in names]
         renewed = [shown.names[column] for column in columns]
         if columns:
-            self.origin[:, columns] = set_by_person(labels, renewed)
+            self.origin[:, columns] = said_sources(labels, renewed)
         for quantity, table in self._tables.items():
             fresh = table if table.flags.writeable else table.copy()
             fresh[:, columns] = values(shown, quantity, columns)
@@ -291,7 +291,7 @@ def same_times(one: VideoInfo, other: VideoInfo) -> bool:
     return mine is theirs or np.array_equal(mine, theirs)
 
 
-def set_by_person(labels: Tracks, names: Sequence[str]) -> NDArray[np.uint8]:
+def said_sources(labels: Tracks, names: Sequence[str]) -> NDArray[np.uint8]:
     """Sources of a person's cells in the columns of `names`; MISSING elsewhere."""
     out = np.zeros((labels.shape[0], len(names)), dtype=np.uint8)
     known = set(labels.names)
