@@ -380,4 +380,6 @@ def test_stepping_remembers_what_points_looked_like_at_first(session):
     )
     np.testing.assert_allclose(session.curation.shown.xy[:, 0], whole.xy[:, 0], atol=1e-9)
     session.curation.use("tissue-flow")
+    assert ("tip", LAST) in session.curation._memory
+    session.curation.use("tissue-flow", {"window_mm": 4.0})
     assert session.curation._memory == {}

@@ -230,3 +230,13 @@ def test_hidden_layers_stay_hidden_while_work_goes_on(window, qtbot) -> None:
     rows = list(map(tuple, bench.labels.data[:, :1].astype(int).tolist()))
     assert rows.count((3,)) >= 1
     assert len(rows) == len(bench.sync.keys)
+
+
+def test_the_method_of_proposals_is_chosen_beside_that_of_runs(window, qtbot) -> None:
+    _, dock = window
+    curation = dock.bench.session.curation
+    assert curation._tracker.traits.name == dock.tracking.proposals.value == "tissue-flow"
+    dock.tracking.method.value = "block-matching"
+    assert curation._tracker.traits.name == "tissue-flow"
+    dock.tracking.proposals.value = "dense-flow"
+    assert curation._tracker.traits.name == "dense-flow"

@@ -134,8 +134,10 @@ class Curation:
 
     def use(self, method: str, options: Mapping[str, Any] | None = None) -> None:
         """Choose the method of proposals to come."""
-        self._tracker = trackers.make(method, options)
-        self._memory.clear()
+        tracker = trackers.make(method, options)
+        if tracker != self._tracker:
+            self._tracker = tracker
+            self._memory.clear()
 
     def restore(self, proposals: Tracks) -> None:
         """Take over proposals that were saved."""

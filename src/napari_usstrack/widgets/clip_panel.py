@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.pipelines import describe
-from napari_usstrack.widgets.form import Fold, Form, heading, sentence
+from napari_usstrack.widgets.form import Form, heading, sentence
 from napari_usstrack.widgets.layers import Placement
 
 EMPTY = (
@@ -20,7 +20,11 @@ EMPTY = (
 
 
 class ClipPanel(Form):
-    """Chooses the image layer and, where it has more than three axes, time."""
+    """Chooses the image layer and, where it has more than three axes, time.
+
+    `stating` takes the scale and the frame rate where the file does not say; it
+    is a form of its own, so that it can be folded away.
+    """
 
     scale_typed = Signal(str)
     rate_typed = Signal(str)
@@ -42,17 +46,16 @@ class ClipPanel(Form):
         self.ruler = PushButton(text="Click twice on the ruler")
         self.ruler.tooltip = "Then click on two marks of the depth scale that lie this far apart"
         self.depth = _entry("image depth, mm", "Depth of the shown picture from top to bottom, mm")
-        typed = Form()
-        typed.row("Scale, mm/px", self.scale)
-        typed.row("Length, mm", self.length)
-        typed.wide(self.ruler)
-        typed.row("Depth, mm", self.depth)
-        typed.row("Frames/s", self.rate)
+        self.stating = Form()
+        self.stating.row("Scale, mm/px", self.scale)
+        self.stating.row("Length, mm", self.length)
+        self.stating.wide(self.ruler)
+        self.stating.row("Depth, mm", self.depth)
+        self.stating.row("Frames/s", self.rate)
         self.wide(heading("Clip"))
         self.row("Image layer", self.image)
         self.row("Time axis", self.time_axis)
         self.wide(self.facts)
-        self.wide(Fold("Set scale or frame rate", typed))
         self.show_row(self.time_axis, False)
         self.scale.native.editingFinished.connect(self._scale_done)
         self.rate.native.editingFinished.connect(self._rate_done)

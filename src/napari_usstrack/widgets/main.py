@@ -133,16 +133,19 @@ class UsstrackDock(QWidget):
         for panel in (
             self.recent,
             self.clip,
-            Fold("Display and play", self.view),
             self.points,
             curator.curate,
             Fold("Check next", curator.review),
             Fold("Regions and comparison", curator.regions),
+            Fold("All points", self.points.table),
+            Fold("Display and play", self.view),
+            Fold("Set scale or frame rate", self.clip.stating),
+            Fold("Use a Points layer that is open", self.points.taking_over),
             self.tracking,
             Fold("Keys", sentence(table_html())),
         ):
             panels.wide(panel)
-        panels.setContentsMargins(6, 0, 6, 0)
+        panels.setContentsMargins(6, 6, 6, 0)
         work = Form()
         work.wide(self.safety)
         work.wide(self.tracking.controls)
@@ -159,6 +162,7 @@ class UsstrackDock(QWidget):
         self.clip.time_axis.changed.connect(self._use_axis)
         self.points.expecting.connect(self._expect)
         self.tracking.cancelling.connect(self._cancel)
+        self.tracking.proposals.changed.connect(self._propose)
         for signal, action in (
             (self.points.adding, self.add_points),
             (self.tracking.tracking, self.track),
@@ -241,6 +245,7 @@ class UsstrackDock(QWidget):
         if bench.session.video.info.path:
             self.recent.add(bench.session.video.info.path)
         bench.prefer(self.preferences.now)
+        bench.session.curation.use(*self.tracking.proposing)
         bench.session.job_changed.connect(partial(self._on_job, bench))
         bench.session.history_changed.connect(self._refresh)
         bench.session.calibrated.connect(self._on_calibrated)
@@ -250,6 +255,11 @@ class UsstrackDock(QWidget):
         self.tracking.prefer(wanted)
         for bench in self._benches.values():
             bench.prefer(wanted)
+        self._propose()
+
+    def _propose(self) -> None:
+        for bench in self._benches.values():
+            bench.session.curation.use(*self.tracking.proposing)
 
     def _refresh(self) -> None:
         session = None if self.bench is None else self.bench.session

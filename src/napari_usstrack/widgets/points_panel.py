@@ -6,7 +6,7 @@ from magicgui.widgets import ComboBox, LineEdit, PushButton, create_widget
 from napari.layers import Points
 from psygnal import Signal
 
-from napari_usstrack.widgets.form import Fold, Form, heading
+from napari_usstrack.widgets.form import Form, heading
 from napari_usstrack.widgets.naming import following, free_name
 from napari_usstrack.widgets.point_table import PointTable
 
@@ -14,7 +14,11 @@ NEW = "a new point"
 
 
 class PointsPanel(Form):
-    """Chooses the labels layer and what the next click places."""
+    """Chooses what the next click places.
+
+    `table` lists all points, and `taking_over` makes labels of a layer that is
+    open; both are apart, so that they can be folded away.
+    """
 
     adding = Signal()
     adopting = Signal(object)
@@ -37,11 +41,9 @@ class PointsPanel(Form):
         self.row("New name", self.new_name)
         self.wide(self.add)
         self.table = PointTable()
-        self.wide(Fold("All points", self.table))
-        adopting = Form()
-        adopting.row("Points layer", self.layer)
-        adopting.wide(self.adopt)
-        self.wide(Fold("Use a Points layer that is open", adopting))
+        self.taking_over = Form()
+        self.taking_over.row("Points layer", self.layer)
+        self.taking_over.wide(self.adopt)
         self._taken: tuple[str, ...] = ()
         self.add.clicked.connect(lambda: self.adding.emit())
         self.adopt.clicked.connect(lambda: self.adopting.emit(self.layer.value))

@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.pipelines import trackers
+from napari_usstrack.pipelines.propagate import METHOD
 from napari_usstrack.widgets.layers import MOST_VERTICES, TAIL
 
 PLUGIN = "napari-usstrack"
@@ -17,6 +18,7 @@ SMALLEST_WINDOW = 7
 PAGES = {
     "author": "person",
     "method": "tracking",
+    "proposals": "tracking",
     "window_px": "tracking",
     "tail_frames": "display",
     "marker_percent": "display",
@@ -34,6 +36,8 @@ class Preferences:
         Signs labels in the project file.
     method : str
         Tracking method offered first.
+    proposals : str
+        Method that carries points along and fills after a correction.
     window_px : int
         Side of the square matched around a point; 0 leaves it to the method.
     tail_frames : int
@@ -46,6 +50,7 @@ class Preferences:
 
     author: str = ""
     method: str = trackers.DEFAULT
+    proposals: str = METHOD
     window_px: int = 0
     tail_frames: int = TAIL
     marker_percent: float = 1.6

@@ -9,6 +9,7 @@ from psygnal import Signal
 
 from napari_usstrack.core.tracker import Progress
 from napari_usstrack.pipelines import trackers
+from napari_usstrack.pipelines.propagate import METHOD
 from napari_usstrack.session import JobState
 from napari_usstrack.widgets.form import Fold, Form, heading, sentence
 from napari_usstrack.widgets.preferences import Preferences
@@ -32,6 +33,10 @@ class TrackPanel(Form):
     def __init__(self) -> None:
         super().__init__()
         self.method = ComboBox(name="method", choices=trackers.names())
+        self.proposals = ComboBox(name="proposals", choices=trackers.names(), value=METHOD)
+        self.proposals.tooltip = (
+            "What carries points along when you step, and fills again after a correction"
+        )
         self.direction = ComboBox(name="direction", choices=["both", "forward", "backward"])
         self.direction.tooltip = "Which way Track goes from the first label of each point"
         self.first = SpinBox(name="first", max=0, tooltip="First frame to track")
@@ -60,6 +65,7 @@ class TrackPanel(Form):
 
     def _lay_out(self) -> None:
         self.wide(heading("Tracking"))
+        self.row("Proposals by", self.proposals)
         self.row("Method", self.method)
         self.wide(Fold("Settings of the method", self._settings_form))
         self.row("Direction", self.direction)
@@ -71,6 +77,12 @@ class TrackPanel(Form):
         self.controls.wide(self.status)
 
     @property
+    def proposing(self) -> tuple[str, dict[str, Any]]:
+        """Method and settings of proposals."""
+        method = str(self.proposals.value)
+        return method, self._preferred.options(method)
+
+    @property
     def options(self) -> dict[str, Any]:
         """Settings of the method."""
         return {name: box.value for name, box in self.settings.items()}
@@ -79,6 +91,7 @@ class TrackPanel(Form):
         """Offer the preferred method and settings."""
         self._preferred = wanted
         self.method.value = wanted.method
+        self.proposals.value = wanted.proposals
         self._offer_settings()
 
     def offer_frames(self, count: int) -> None:
