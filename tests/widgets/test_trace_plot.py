@@ -204,3 +204,33 @@ def test_nothing_keeps_a_closed_plot_alive(qtbot) -> None:
     del plot
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize(("height", "most"), [(30.0, 2), (200.0, 20)])
+def test_numbers_at_a_low_axis_keep_apart(qtbot, height, most) -> None:
+    from qtpy.QtGui import QFont
+
+    from napari_usstrack.widgets.trace_pane import ValueAxis
+
+    axis = ValueAxis("left")
+    font = QFont()
+    font.setPixelSize(12)
+    axis.setTickFont(font)
+    for low, high in ((0.0, 1.0), (230.0, 410.0), (-3.0, 17.0), (0.0, 0.023)):
+        ((spacing, _),) = axis.tickSpacing(low, high, height)
+        assert f"{spacing:.6e}"[:4] in ("1.00", "2.00", "5.00")
+        assert (high - low) / spacing <= most
+
+
+def test_many_plots_save_the_room_of_the_time_axis_name_but_not_in_an_export(plot) -> None:
+    panes = plot.panes
+    assert panes.time.label.isVisible()
+    for box in plot.tools.boxes.values():
+        box.setChecked(True)
+    assert not panes.time.label.isVisible()
+    low = panes.time.minimumHeight()
+    panes.set_vector(True)
+    assert panes.time.label.isVisible()
+    assert panes.time.minimumHeight() > low
+    panes.set_vector(False)
+    assert not panes.time.label.isVisible()

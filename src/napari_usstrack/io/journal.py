@@ -188,7 +188,7 @@ class Journal:
 
     def sync(self) -> None:
         """Force to disk what was written."""
-        if self._file is None:
+        if self._file is None or self._file.closed:
             return
         try:
             os.fsync(self._file.fileno())

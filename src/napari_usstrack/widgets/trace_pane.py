@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QPointF, Qt
-from qtpy.QtGui import QFont
+from qtpy.QtGui import QFont, QFontMetrics
 
 from napari_usstrack.widgets.trace_data import bounds, distances, in_window
 from napari_usstrack.widgets.trace_paint import Content, Drawing, Look
 
 NAME_WIDTH, AXIS_WIDTH = 74, 46
 GRAB_PX = 6
+APART = 1.1
+"""Least distance of numbers at an axis, in heights of their text."""
 WORDS = {"x": "x →", "y": "y ↓"}
 LEFT, SHIFT = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier
 
@@ -63,6 +65,22 @@ class TimeBox(pg.ViewBox):
         self._mouse.spanned(self)
 
 
+class ValueAxis(pg.AxisItem):
+    """An axis on the left whose numbers keep apart, however low it is."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:  # noqa: N802
+        """Give the spacing of its ticks, a round number, and where they begin."""
+        levels = super().tickSpacing(low, high, size)
+        if not levels:
+            return levels
+        spacing, offset = levels[0]
+        font = self.style["tickFont"]
+        least_px = APART * QFontMetrics(font).height() if font else 0.0
+        while spacing / (high - low) * size < least_px and spacing < high - low:
+            spacing *= 2.5 if f"{spacing:e}"[0] == "2" else 2.0
+        return [(spacing, offset)]
+
+
 class Pane:
     """Name, axis and box of one quantity, with cursor and interval.
 
@@ -91,7 +109,7 @@ class Pane:
         self.box.invertY(quantity == "y")
         self.name = pg.LabelItem(justify="left")
         self.name.setFixedWidth(NAME_WIDTH)
-        self.axis = pg.AxisItem("left", linkView=self.box, maxTickLength=-4)
+        self.axis = ValueAxis("left", linkView=self.box, maxTickLength=-4)
         self.axis.setWidth(AXIS_WIDTH)
         self.axis.enableAutoSIPrefix(False)
         self.axis.setStyle(maxTickLevel=0, hideOverlappingLabels=True)
@@ -120,10 +138,10 @@ class Pane:
             line.setHoverPen(pg.mkPen(look.text, width=3))
         self.drawing.restyle()
 
-    def entitle(self, unit: str, look: Look, font: QFont) -> None:
-        """Name the quantity and its unit."""
+    def entitle(self, unit: str, look: Look, font: QFont, *, lines: int = 2) -> None:
+        """Name the quantity and its unit, on one line or on two."""
         word = WORDS.get(self.quantity, self.quantity)
-        text = f"{word}<br>{unit}" if unit else word
+        text = f"{word}{' ' if lines == 1 else '<br>'}{unit}" if unit else word
         self.name.setText(text, color=look.text, size=f"{font.pointSizeF():g}pt")
 
     def span(self, low: float, high: float) -> None:

@@ -15,6 +15,10 @@ from napari_usstrack.widgets.trace_paint import Content, Drawing, Look
 from napari_usstrack.widgets.trace_pane import AXIS_WIDTH, NAME_WIDTH, Mouse, Pane
 
 BETWEEN_MS = 8
+ROOMY = 2
+"""Most plots beside which there is room for the name of the time axis."""
+NAMED, BARE = 2.9, 1.6
+"""Height of the time axis with its name and without, in heights of the text."""
 LEAST_FRAMES = 4
 MARGIN = 0.01
 SMALLER = 0.92
@@ -87,9 +91,10 @@ class Panes(pg.GraphicsLayoutWidget):
         self.time.enableAutoSIPrefix(False)
         self.time.setStyle(maxTickLevel=0)
         self.legend = pg.LabelItem(justify="left")
+        self._text_px = 0
         self._linking = False
         self._whole = self._span = (0.0, 1.0)
-        self.ci.layout.setContentsMargins(2, 4, 8, 0)
+        self.ci.layout.setContentsMargins(2, 4, 8, 3)
         self.ci.layout.setVerticalSpacing(5)
         self.ci.layout.setHorizontalSpacing(0)
         self._place()
@@ -113,6 +118,7 @@ class Panes(pg.GraphicsLayoutWidget):
             grid.setRowMinimumHeight(row, 0)
             grid.setRowMaximumHeight(row, 10_000 if on else 0)
             grid.setRowSpacing(row, 5 if on else 0)
+        self._name_time(len(quantities) <= ROOMY)
         if quantities:
             self.time.linkToView(self.all[quantities[-1]].box)
         for pane in self:
@@ -208,16 +214,24 @@ class Panes(pg.GraphicsLayoutWidget):
         self.time.setPen(look.faint(90))
         self.time.setTextPen(look.text)
         self.time.setTickFont(smaller(font))
-        self.time.setHeight(int(2.6 * QFontMetrics(font).height()))
+        self._text_px = QFontMetrics(font).height()
+        self._name_time(len(self.shown) <= ROOMY)
         for pane in self.all.values():
             pane.dress(look, smaller(font))
 
     def entitle(self, units: dict[str, str], time: str, font: QFont) -> None:
         """Name the axes."""
+        lines = 2 if len(self.shown) <= ROOMY else 1
         for name, pane in self.all.items():
-            pane.entitle(units[name], self.content.look, smaller(font))
+            pane.entitle(units[name], self.content.look, smaller(font), lines=lines)
         style = {"color": self.content.look.text, "font-size": f"{smaller(font).pointSizeF():g}pt"}
         self.time.setLabel(time, **style)
+        self._name_time(len(self.shown) <= ROOMY)
+
+    def _name_time(self, on: bool) -> None:
+        """Write what the time axis shows below it, or save the room: the tools say it, too."""
+        self.time.showLabel(on)
+        self.time.setHeight(int((NAMED if on else BARE) * self._text_px))
 
     def set_vector(self, on: bool, named: Collection[tuple[str, str]] = ()) -> None:
         """Draw lines instead of pictures of lines, under a legend, for an export."""
@@ -231,6 +245,7 @@ class Panes(pg.GraphicsLayoutWidget):
             self.ci.addItem(self.legend, 0, 2)
         elif self.legend in self.ci.items:
             self.ci.removeItem(self.legend)
+        self._name_time(on or len(self.shown) <= ROOMY)
         self.ci.layout.activate()
 
     def _spanned(self, box: pg.ViewBox) -> None:
