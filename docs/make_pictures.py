@@ -1,4 +1,4 @@
-"""Make the README's pictures: the real window with tracks, and the demo's overlay.
+"""Make the README's pictures: the real window with tracks and traces, and the demo's overlay.
 
 Run under a virtual display::
 
@@ -20,9 +20,11 @@ from qtpy.QtCore import QCoreApplication
 
 from napari_usstrack.core.tracker import finish
 from napari_usstrack.pipelines.demo import SETTINGS, WALL, run_demo
+from napari_usstrack.widgets.form import Fold
 
 IMAGES = Path(__file__).parent / "images"
 FRAME = 14
+DOUBTFUL = "lateral mid"
 LONGEST_S = 60.0
 
 
@@ -56,6 +58,13 @@ def main() -> None:
     settle(1.0)
     IMAGES.mkdir(exist_ok=True)
     viewer.screenshot(str(IMAGES / "window.png"), canvas_only=False, flash=False)
+    dock.traces.toggle()
+    dock.bench.session.selection = (DOUBTFUL,)
+    settle(1.0)
+    for fold in dock.findChildren(Fold):
+        fold.button.setChecked("Check next" in fold.button.text())
+    settle(1.0)
+    viewer.screenshot(str(IMAGES / "review.png"), canvas_only=False, flash=False)
     viewer.close()
     with TemporaryDirectory() as folder:
         shutil.copy(finish(run_demo(Path(folder))).picture, IMAGES / "overlay.png")

@@ -74,3 +74,26 @@ def test_throttled_closes_the_work_when_cancelled(throttled) -> None:
     cancelled.set()
     assert list(work) == []
     assert log == ["closed"]
+
+
+def test_what_is_opened_comes_into_view(qtbot) -> None:
+    from qtpy.QtWidgets import QLabel
+
+    from napari_usstrack.widgets.form import Fold, Form, scrolled
+
+    content, tall = Form(), QLabel("rows")
+    tall.setFixedHeight(150)
+    for _ in range(20):
+        content.wide(QLabel("above"))
+    fold = Fold("Last", tall)
+    content.wide(fold)
+    area = scrolled(content)
+    qtbot.addWidget(area)
+    area.resize(300, 200)
+    area.show()
+    fold.button.setChecked(True)
+    bar = area.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.value() > 0)
+    bottom = fold.mapTo(area.viewport(), fold.rect().bottomLeft()).y()
+    top = fold.mapTo(area.viewport(), fold.rect().topLeft()).y()
+    assert 0 <= top < bottom <= area.viewport().height()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from magicgui.widgets.bases import Widget
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import (
     QFormLayout,
     QFrame,
@@ -17,6 +19,8 @@ from qtpy.QtWidgets import (
 )
 
 LABEL_WIDTH = 98
+LAID_OUT_MS = 50
+"""After so long what was opened has its size."""
 NARROWEST = 322
 
 
@@ -126,6 +130,12 @@ class _Column(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         inner.installEventFilter(self)
+        self._last: Fold | None = None
+        self._laid_out = QTimer(self)
+        self._laid_out.setSingleShot(True)
+        self._laid_out.timeout.connect(self._show_last)
+        for fold in inner.findChildren(Fold):
+            fold.button.toggled.connect(partial(self._opened, fold))
         self._widen()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
@@ -133,6 +143,21 @@ class _Column(QScrollArea):
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self._widen()
         return super().eventFilter(watched, event)
+
+    def _opened(self, fold: Fold, is_open: bool) -> None:
+        """Bring what was opened into view, once it has its size."""
+        if is_open:
+            self._last = fold
+            self._laid_out.start(LAID_OUT_MS)
+
+    def _show_last(self) -> None:
+        fold = self._last
+        if fold is None:
+            return
+        top = fold.mapTo(self.widget(), fold.rect().topLeft()).y()
+        bar = self.verticalScrollBar()
+        low = top + fold.height() - self.viewport().height()
+        bar.setValue(min(max(bar.value(), low), top))
 
     def _widen(self) -> None:
         bar = self.verticalScrollBar().sizeHint().width()
