@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import numpy as np
@@ -202,3 +203,17 @@ def test_a_second_window_gets_read_only(window, clip_file) -> None:
         assert "read-only" in dock.tracking.status.text()
         with pytest.raises(UsstrackError, match="read-only"):
             dock.bench.session.save()
+
+
+def test_collections_leave_out_what_was_there_until_a_picture_goes(window, clip) -> None:
+    viewer, dock = window
+    before = gc.get_freeze_count()
+    assert before > 100_000
+    image = viewer.add_image(clip.frames)
+    assert gc.get_freeze_count() > before
+    viewer.layers.remove(image)
+    assert gc.get_freeze_count() == 0
+    viewer.add_image(clip.frames)
+    assert gc.get_freeze_count() > before
+    dock.close_benches()
+    assert gc.get_freeze_count() == 0

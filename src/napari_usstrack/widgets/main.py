@@ -19,6 +19,7 @@ from napari_usstrack.widgets.clips import Clips, is_clip
 from napari_usstrack.widgets.curator import Curator
 from napari_usstrack.widgets.files import Files
 from napari_usstrack.widgets.form import Fold, Form, scrolled, sentence
+from napari_usstrack.widgets.heap import QuietHeap
 from napari_usstrack.widgets.keybindings import table_html
 from napari_usstrack.widgets.keyboard import Keyboard
 from napari_usstrack.widgets.points_control import PointsControl
@@ -104,8 +105,10 @@ class UsstrackDock(QWidget):
             attempt=self._try,
             say=self.tracking.say,
         )
+        self._heap = QuietHeap()
         self._connect()
         self._use_image()
+        self._heap.keep()
 
     def reset_choices(self, _event: object = None) -> None:
         """Offer the layers there are now; napari calls this when layers change."""
@@ -114,6 +117,7 @@ class UsstrackDock(QWidget):
 
     def close_benches(self) -> None:
         """Cancel work, give projects back and stop listening to the viewer."""
+        self._heap.release()
         self.looking.stop()
         self.curator.use(None)
         self.traces.close()
@@ -180,7 +184,7 @@ class UsstrackDock(QWidget):
         self.recent.opening.connect(lambda path: self._try(lambda: self._open_again(path)))
         actions = {name: self._guarded(act) for name, act in self._actions().items()}
         self.keyboard = Keyboard(self._viewer, actions, self)
-        self.destroyed.connect(partial(_closed, self._benches, self.preferences))
+        self.destroyed.connect(partial(_closed, self._benches, self.preferences, self._heap))
 
     def _guarded(self, action: Callable[[], object]) -> Callable[[], None]:
         def guarded() -> None:
@@ -249,6 +253,7 @@ class UsstrackDock(QWidget):
         bench.session.job_changed.connect(partial(self._on_job, bench))
         bench.session.history_changed.connect(self._refresh)
         bench.session.calibrated.connect(self._on_calibrated)
+        self._heap.keep()
         return bench
 
     def _prefer(self, wanted: Preferences) -> None:
@@ -380,6 +385,8 @@ class UsstrackDock(QWidget):
             self.clip.image.value = event.value
 
     def _on_removed(self, event: Any) -> None:
+        if isinstance(event.value, Image):
+            self._heap.release()
         bench = self._benches.pop(id(event.value), None)
         if bench is not None:
             bench.close()
@@ -390,7 +397,10 @@ class UsstrackDock(QWidget):
                 self._refresh()
 
 
-def _closed(benches: dict[int, Workbench], preferences: PreferenceWatch, *_: object) -> None:
+def _closed(
+    benches: dict[int, Workbench], preferences: PreferenceWatch, heap: QuietHeap, *_: object
+) -> None:
+    heap.release()
     preferences.close()
     for bench in benches.values():
         bench.close()
