@@ -13,7 +13,7 @@ from napari_usstrack.core.tracker import Memory, Queries
 from napari_usstrack.flow.chain import Grey, Landing
 from napari_usstrack.flow.local_affine import LocalAffine, Seeds, fit
 from napari_usstrack.flow.opencv import opencv
-from napari_usstrack.flow.seeds import alike, search
+from napari_usstrack.flow.seeds import alike, returned, search
 from napari_usstrack.flow.working_grid import WorkingGrid
 
 Floats = NDArray[np.float64]
@@ -21,8 +21,6 @@ Indices = NDArray[np.intp]
 ROOM_MM = 2.0
 """How far from where flow leads a point is looked for."""
 STIFFNESS_MM2 = 0.1
-GAP_MM = 0.05
-"""Forward-backward distance at which a seed counts half."""
 LEAST_ALIKE, ALIKE = 0.2, 0.45
 """Correlation from which a seed counts, and that the seeds must reach on average."""
 STEP_MM, SPREAD_SHARE = 0.03, 0.3
@@ -200,10 +198,9 @@ class Rematcher:
         landed, good = search(then, now, start, self._window, levels=3, guess=start)
         back, _ = search(now, then, landed, self._window, levels=1, guess=start)
         shift = (landed - start) * mm
-        gap = np.linalg.norm((back - start) * mm, axis=-1)
         likeness = alike(then, now, start, landed, self._window)
         good &= np.abs(shift).max(axis=-1) <= ROOM_MM
-        weight = np.clip(likeness - LEAST_ALIKE, 0.0, 1.0) ** 2 / (1.0 + (gap / GAP_MM) ** 2)
+        weight = np.clip(likeness - LEAST_ALIKE, 0.0, 1.0) ** 2 * returned(start, back, mm)
         weight = np.where(good, weight, 0.0).reshape(count, -1) * self._seeds.weights
         match = fit(self._seeds.offsets, shift.reshape(count, -1, 2), weight, STIFFNESS_MM2)
         total = np.maximum(match.weight.sum(axis=1), 1e-9)

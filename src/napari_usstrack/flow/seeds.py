@@ -10,6 +10,8 @@ from napari_usstrack.flow.opencv import opencv
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 ITERATIONS, EPSILON_PX = 20, 0.01
+GAP_MM = 0.05
+"""Forward-backward distance at which a seed counts half."""
 STRIDE = 2
 """Every second pixel along both axes is enough to tell how alike two squares are."""
 
@@ -58,6 +60,20 @@ def search(
         flags=0 if guess is None else cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
     return landed.reshape(-1, 2).astype(np.float64), status.ravel() > 0
+
+
+def returned(start: Floats, back: Floats, mm: Floats) -> Floats:
+    """Weight of seeds that were followed there and back, 1 where both ends meet.
+
+    Parameters
+    ----------
+    start, back : float64 ndarray, shape (seeds, 2)
+        Where each began and where the way back ended, px.
+    mm : float64 ndarray, shape (2,)
+        Millimetres per pixel, (x, y).
+    """
+    gap_mm = np.linalg.norm((back - start) * mm, axis=-1)
+    return np.asarray(1.0 / (1.0 + (gap_mm / GAP_MM) ** 2))
 
 
 def alike(here: Grey, there: Grey, xy: Floats, landed: Floats, window: int) -> Floats:

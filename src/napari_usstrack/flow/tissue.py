@@ -16,7 +16,7 @@ from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.flow.chain import Grey, Landing, PairTracker, StepFunction, follow
 from napari_usstrack.flow.local_affine import LocalAffine, Seeds, fit
 from napari_usstrack.flow.rematch import Rematcher
-from napari_usstrack.flow.seeds import search
+from napari_usstrack.flow.seeds import returned, search
 from napari_usstrack.flow.working_grid import WorkingGrid
 
 TRAITS = Traits(
@@ -28,8 +28,6 @@ TRAITS = Traits(
     summary="Flow of the tissue around a point, stretch and rotation included, matched again "
     "and again to the frame it was labelled in; no training, little drift.",
 )
-GAP_MM = 0.05
-"""Forward-backward distance at which a seed counts half."""
 STIFFNESS_MM2 = 0.5
 HALF_SURE_MM = 0.25
 """Disagreement of the seeds at which one step is half sure."""
@@ -153,9 +151,8 @@ class TissueStep:
         seeds = (start[:, None] + self.seeds.offsets / self.grid.mm).reshape(-1, 2)
         landed, good = search(here, there, seeds, self.window)
         back, _ = search(there, here, landed, self.window)
-        gap = np.linalg.norm((back - seeds) * self.grid.mm, axis=-1)
         good &= inside(seeds, *self.grid.size)
         count = len(start)
-        weight = np.where(good, 1.0 / (1.0 + (gap / GAP_MM) ** 2), 0.0).reshape(count, -1)
+        weight = np.where(good, returned(seeds, back, self.grid.mm), 0.0).reshape(count, -1)
         shifts = ((landed - seeds) * self.grid.mm).reshape(count, -1, 2)
         return fit(self.seeds.offsets, shifts, weight * self.seeds.weights, STIFFNESS_MM2)
