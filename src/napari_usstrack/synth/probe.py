@@ -17,6 +17,9 @@ SOUND_MM_PER_US = 1.54
 FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
 """Full width at half maximum of a Gaussian in standard deviations."""
 
+WIDEST_BEAMS = 10.0
+"""Beams meet at the origin of a fan; there the point spread is held to this."""
+
 ProbeKind = Literal["sector", "convex", "linear"]
 Plane = tuple[torch.Tensor, torch.Tensor]
 """x and y in mm, each of shape (n,)."""
@@ -116,19 +119,16 @@ class Probe:
 
     def lateral_sd_beams(self, range_mm: torch.Tensor) -> torch.Tensor:
         """Standard deviation of the point spread across beams, in beams."""
-        aperture = torch.clamp(range_mm / self.f_number, 1.0, self.aperture_mm)
-        sd_mm = 1.2 * self.wavelength_mm * torch.clamp(range_mm, min=1.0) / aperture / FWHM
+        depth_mm = torch.clamp(range_mm, min=1.0)
+        aperture = torch.clamp(depth_mm / self.f_number, max=self.aperture_mm)
+        sd_mm = 1.2 * self.wavelength_mm * depth_mm / aperture / FWHM
         if not self.fan:
             return sd_mm / self.beam_step
-        reach_mm = torch.clamp(range_mm + self.radius_mm, min=2.0)
-        return sd_mm / (reach_mm * self.beam_step)
+        return torch.clamp(sd_mm / ((depth_mm + self.radius_mm) * self.beam_step), max=WIDEST_BEAMS)
 
-    def cells_per_mm2(self, range_mm: torch.Tensor) -> torch.Tensor:
-        """Resolution cells (full widths at half maximum) per mm² of the plane."""
-        across_mm = self.lateral_sd_beams(range_mm) * FWHM * self.beam_step
-        if self.fan:
-            across_mm = across_mm * torch.clamp(range_mm + self.radius_mm, min=2.0)
-        return 1.0 / (across_mm * self.axial_sd_mm * FWHM)
+    def cells_per_beam_mm(self, range_mm: torch.Tensor) -> torch.Tensor:
+        """Resolution cells (full widths at half maximum) per beam and mm along it."""
+        return 1.0 / (FWHM**2 * self.axial_sd_mm * self.lateral_sd_beams(range_mm))
 
 
 def cardiac(*, depth_mm: float = 150.0, width_deg: float = 75.0, mhz: float = 2.72) -> Probe:
@@ -144,7 +144,7 @@ def curved(*, depth_mm: float = 90.0, width_deg: float = 60.0, mhz: float = 4.0)
         aperture_mm=25.0,
         f_number=2.0,
         elevation_mm=3.0,
-        beams=192,
+        beams=224,
     )
 
 
@@ -156,5 +156,5 @@ def linear(*, depth_mm: float = 50.0, width_mm: float = 60.0, mhz: float = 6.5) 
         aperture_mm=20.0,
         f_number=2.0,
         elevation_mm=2.0,
-        beams=192,
+        beams=math.ceil(width_mm / 0.22),
     )

@@ -190,6 +190,8 @@ class Scene:
         Seconds to a factor of the bodies' `through_mm`.
     measures : callable
         Derived truth, such as strain in percent.
+    margin_mm : float
+        How far tissue may travel into the view from outside, mm.
     facts : mapping
         What was drawn for this scene: numbers a reader may want (ejection,
         heart rate, pennation at rest, ...), names ending in their unit.
@@ -205,6 +207,7 @@ class Scene:
     look: Look = field(default_factory=Look)
     through: Callable[[float], float] = lambda _seconds: 0.0
     measures: Measures = lambda _follow: {}
+    margin_mm: float = 12.0
     facts: Mapping[str, float] = field(default_factory=dict)
 
     def body(self, name: str) -> Body:
