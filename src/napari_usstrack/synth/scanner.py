@@ -66,7 +66,8 @@ class Scanner:
             fresh = math.sqrt(1.0 - self._haze_kept**2)
             self._haze = self._haze_kept * self._haze + fresh * self._speckle()
             heard = heard + self._haze * 10.0 ** (self._look.haze_db / 20.0)
-        hiss = along_beams(self._white(), self._hiss_taps)
+        white = self._white().reshape(2, *field.shape)
+        hiss = along_beams(torch.complex(white[0], white[1]), self._hiss_taps)
         return (heard + hiss * self._hiss).abs() * self._gain
 
     def audible(self, beam: torch.Tensor, range_mm: torch.Tensor) -> torch.Tensor:
@@ -80,13 +81,11 @@ class Scanner:
         return inside & (self.shade_db[row, column] > INAUDIBLE_DB)
 
     def _white(self) -> torch.Tensor:
-        grid = self._grid
-        return self._noise.normal(grid.samples * grid.beams).view(grid.samples, grid.beams)
+        return self._noise.normal(self._grid.samples * self._grid.beams)
 
     def _speckle(self) -> torch.Tensor:
         """Blurred complex noise of unit mean power."""
-        white = torch.view_as_real(self._white()).permute(2, 0, 1).reshape(2, -1)
-        return self._grid.blurred(white * math.sqrt(0.5))
+        return self._grid.blurred(self._white() * math.sqrt(0.5))
 
     def _reverberation(self, random: np.random.Generator, depth: torch.Tensor) -> torch.Tensor:
         """Near-field clutter: speckle and a few bands parallel to the face that do not move."""
