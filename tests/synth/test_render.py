@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from napari_usstrack.synth.cloud import single
-from napari_usstrack.synth.look import Look, Shadow
+from napari_usstrack.synth.look import Look
 from napari_usstrack.synth.probe import cardiac, curved, linear
-from napari_usstrack.synth.render import Renderer, render
-from napari_usstrack.synth.scene import Body, Mark, Pose, Scene, everywhere
+from napari_usstrack.synth.render import Renderer
+from napari_usstrack.synth.scene import Body, Mark, Scene, everywhere
 
 PROBES = {"sector": cardiac(), "convex": curved(), "linear": linear(depth_mm=40.0, width_mm=40.0)}
-QUIET = Look(noise_db=-200.0, smoothing_px=0.5, dynamic_range_db=60.0)
+QUIET = Look(noise_db=-200.0, dynamic_range_db=60.0)
 
 
 class Squeeze:

@@ -11,7 +11,7 @@ from napari_usstrack.synth.probe import Plane, Probe
 from napari_usstrack.synth.scene import NOTHING_DB, Body, Path, Scene
 
 PER_CELL = 10.0
-SLAB = 2.0
+SLAB = 2.5
 """Thickness of the slab of scatterers in full widths of the imaged slice."""
 
 

@@ -68,9 +68,10 @@ class Renderer:
         for frame in range(self.scene.frame_count):
             for echo, stays, new in zip(echoes, kept, fresh, strict=True) if frame else ():
                 echo.mul_(stays).addcmul_(self._noise.normal(len(stays)), new)
-            yield self.display.picture(self.scanner.envelope(self._field(echoes, frame)))
+            yield self.display.picture(self.scanner.envelope(self.field(echoes, frame)))
 
-    def _field(self, echoes: Sequence[torch.Tensor], frame: int) -> torch.Tensor:
+    def field(self, echoes: Sequence[torch.Tensor], frame: int) -> torch.Tensor:
+        """Blurred echoes of the tissue, complex (samples, beams), before the scanner."""
         seconds = frame / self.scene.fps
         planes = self.grid.empty()
         for cloud, echo in zip(self.clouds, echoes, strict=True):
