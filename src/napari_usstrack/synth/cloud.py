@@ -15,6 +15,10 @@ SLAB = 2.5
 """Thickness of the slab of scatterers in full widths of the imaged slice."""
 
 
+RESTLESS_S = 1e-3
+"""Lifetime of echoes that are new in every frame."""
+
+
 @dataclass(frozen=True, eq=False)
 class Cloud:
     """Scatterers of one body, on one device.
@@ -109,6 +113,8 @@ def _cloud(
     device: torch.device,
 ) -> Cloud:
     lifetime_s = body.lifetime_s(*place)
+    restless = torch.from_numpy(random.random(len(scale)) < body.restless)
+    lifetime_s = torch.where(restless, RESTLESS_S, lifetime_s)
     through = None if body.through_mm is None else body.through_mm(*place)
     amplitude = torch.from_numpy(random.standard_normal((2, len(scale)), dtype=np.float32))
     slab_mm = SLAB * probe.elevation_mm

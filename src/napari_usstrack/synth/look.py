@@ -19,12 +19,15 @@ class Shadow:
         Depth at which it begins.
     loss_db : float
         How much weaker echoes are inside.
+    softness : float
+        Width over which its sides fade, as a share of the width.
     """
 
     beam: float
     width: float
     from_mm: float
     loss_db: float
+    softness: float = 0.02
 
 
 @dataclass(frozen=True)

@@ -121,8 +121,10 @@ def _shade_db(probe: Probe, look: Look, random: np.random.Generator) -> torch.Te
     range_mm = (torch.arange(probe.samples) * probe.sample_mm)[:, None]
     loss = torch.zeros(probe.samples, probe.beams)
     for shadow in look.shadows:
-        across = torch.sigmoid((0.5 * shadow.width - (beam - shadow.beam).abs()) / 0.01)
-        along = torch.sigmoid((range_mm - shadow.from_mm) / 1.5)
+        across = torch.sigmoid(
+            (0.5 * shadow.width - (beam - shadow.beam).abs()) / (0.5 * shadow.softness)
+        )
+        along = torch.sigmoid((range_mm - shadow.from_mm) / (2.0 + 200.0 * shadow.softness))
         loss = loss - shadow.loss_db * across * along
     if look.dropout_db > 0:
         coarse = torch.from_numpy(random.standard_normal((1, 1, 8, 8)).astype(np.float32))
