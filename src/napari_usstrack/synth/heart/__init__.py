@@ -1,0 +1,1 @@
+"""Beating hearts in the usual views."""
