@@ -111,7 +111,7 @@ def _steps_db(steps: tuple[float, ...], depth: torch.Tensor) -> torch.Tensor:
         return torch.full_like(depth, steps[0])
     at = depth * (len(steps) - 1)
     below = torch.clamp(at.floor().long(), 0, len(steps) - 2)
-    table = torch.tensor(steps, device=depth.device)
+    table = torch.tensor(steps, dtype=depth.dtype, device=depth.device)
     return torch.lerp(table[below], table[below + 1], at - below)
 
 

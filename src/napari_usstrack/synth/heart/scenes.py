@@ -28,7 +28,7 @@ from napari_usstrack.synth.look import Look
 from napari_usstrack.synth.probe import Probe, cardiac
 from napari_usstrack.synth.scene import Body, Mark, Measures, Pose, Scene
 
-Orientation = Literal["standard", "any"]
+Orientation = Literal["usual", "any"]
 Seed = int | np.random.Generator
 
 
@@ -40,7 +40,7 @@ class Options:
     ----------
     frame_count : int
         Frames in the clip.
-    orientation : {"standard", "any"}
+    orientation : {"usual", "any"}
         The usual pose, or any turn and mirroring.
     disordered : int or None
         How many segments do not contract as they should; None for a random
@@ -52,7 +52,7 @@ class Options:
     """
 
     frame_count: int = 64
-    orientation: Orientation = "standard"
+    orientation: Orientation = "usual"
     disordered: int | None = None
     fps: float | None = None
     equal_beats: bool = False
@@ -253,6 +253,5 @@ def _look(random: np.random.Generator) -> Look:
         haze_db=random.uniform(-48.0, -36.0),
         dropout_db=random.uniform(0.0, 8.0),
         persistence=random.choice([0.0, 0.0, 0.15, 0.3]),
-        smoothing_px=random.uniform(0.4, 0.9),
         block_quality=float(random.choice([0.0, 0.0, 8.0, 16.0])),
     )

@@ -53,7 +53,6 @@ def muscle_look(random: np.random.Generator) -> Look:
         haze_db=float(even(-46.0, -36.0)) if random.random() < 0.4 else -300.0,
         dropout_db=float(even(3.0, 12.0)) if random.random() < 0.3 else 0.0,
         persistence=float(even(0.0, 0.35)) if random.random() < 0.6 else 0.0,
-        smoothing_px=float(even(0.5, 1.2)),
         block_quality=float(even(2.0, 12.0)) if random.random() < 0.3 else 0.0,
     )
 
