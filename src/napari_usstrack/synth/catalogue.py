@@ -40,6 +40,6 @@ def draw(
     **fixed
         What the builder lets a caller fix.
     """
-    anatomy, scanner = np.random.default_rng(seed).spawn(2)
+    anatomy, scanner = np.random.default_rng([seed, *name.encode()]).spawn(2)
     scene = SCENES[name](anatomy, frames, orientation=orientation, **fixed)
     return replace(scene, look=random_look(scene.probe, scanner))

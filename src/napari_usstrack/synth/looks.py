@@ -20,10 +20,10 @@ def random_look(probe: Probe, random: np.random.Generator) -> Look:
 def _cardiac(probe: Probe, random: np.random.Generator) -> Look:
     draw = random.uniform
     return Look(
-        dynamic_range_db=draw(45.0, 58.0),
+        dynamic_range_db=draw(38.0, 50.0),
         gain_db=draw(-9.0, 0.0),
         gain_steps_db=tuple(draw(-5.0, 5.0, 4)),
-        gamma=draw(1.1, 1.8),
+        gamma=draw(1.1, 1.7),
         noise_db=draw(-58.0, -42.0),
         noise_rise_db=draw(4.0, 16.0),
         clutter_db=draw(-22.0, 0.0),
@@ -32,7 +32,7 @@ def _cardiac(probe: Probe, random: np.random.Generator) -> Look:
         shadows=(*_flanks(random, 0.8, probe.depth_mm), *_ribs(random, 0.3, probe.depth_mm)),
         dropout_db=draw(0.0, 24.0),
         persistence=draw(0.0, 0.4),
-        smoothing_mm=draw(0.3, 1.2),
+        smoothing_mm=draw(0.2, 1.0),
         smoothing_beams=draw(0.0, 1.5),
         block_quality=_blocks(random),
     )
@@ -41,10 +41,10 @@ def _cardiac(probe: Probe, random: np.random.Generator) -> Look:
 def _linear(probe: Probe, random: np.random.Generator) -> Look:
     draw = random.uniform
     return Look(
-        dynamic_range_db=draw(46.0, 62.0),
-        gain_db=draw(-8.0, 0.0),
-        gain_steps_db=(draw(0.0, 5.0), draw(-3.0, 2.0), draw(-10.0, 0.0)),
-        gamma=draw(1.2, 1.9),
+        dynamic_range_db=draw(36.0, 48.0),
+        gain_db=draw(-8.0, -1.0),
+        gain_steps_db=(draw(-2.0, 3.0), draw(-4.0, 1.0), draw(-14.0, -2.0)),
+        gamma=draw(1.2, 1.8),
         noise_db=draw(-62.0, -46.0),
         noise_rise_db=draw(4.0, 14.0),
         clutter_db=draw(-40.0, -18.0),
