@@ -82,7 +82,9 @@ class Picture:
 
 # Scales of the last two are read off the rulers beside the picture.
 HEARTS = {
-    "DIRW0007.dcm": Picture((0, 52, 575, 391), (286.5, 29.5), (24, 360), 43.5),
+    "DIRW0007.dcm": Picture(
+        (0, 52, 575, 391), (286.5, 29.5), (24, 360), 43.5, blank=((444, 178, 470, 210),)
+    ),
     "apical.mp4": Picture(
         (0, 0, 629, 582),
         (317.3, -88.0),
@@ -95,7 +97,7 @@ HEARTS = {
         (0, 0, 319, 201), (170.0, 11.5), (18, 188), 42.0, mm_per_px=1.021
     ),
 }
-LINEAR = Picture((212, 44, 935, 619))
+LINEAR = Picture((212, 44, 935, 610))
 MUSCLES = (
     "p6_isokinetic030_01_push_01.mp4",
     "p6_isokinetic120_01_push_02.mp4",

@@ -37,18 +37,21 @@ from napari_usstrack.metrics.texture import (
     without_local_mean,
 )
 
-POINTS, SEED = 60, 0
+POINTS, SEED, CANDIDATES = 60, 0, 50
 SPECKLES = 3.5
-"""Side of a correlated patch, in speckle widths."""
+"""Sides of a correlated patch, in fine widths of texture."""
 LAGS_FRAMES = (1, 2, 5, 10)
 LAGS_MS = (40, 80, 160)
 FINE_SHARE = 0.04
 """Share of the depth above which structure does not count for the fine widths."""
-BRIGHTER_THAN = 50
-"""Percentile of local brightness and of local texture above which a place is tracked."""
+BRIGHTER_THAN = {"heart": 70, "muscle": 40}
+"""Percentile of local brightness above which a place is tracked; it leaves out most blood."""
+RICHER_THAN = 50
+"""The same for local contrast."""
 LOW, HIGH = 0.8, 1.25
-SLACK = {"%": 0.5, "grey": 2.0}
+SLACK = {"%": 0.2, "grey": 2.0}
 """What the verdict forgives, by unit, where real values are close to 0."""
+UNJUDGED = ("px", "count")
 
 
 @dataclass(frozen=True)
@@ -70,28 +73,29 @@ def measured(clip: Clip) -> Values:
     paths = tracked(clip)
     half = tuple(
         max(2, round(SPECKLES * width / 2)) if np.isfinite(width) else 4
-        for width in (widths.axial_px, widths.lateral_px)
+        for width in (fine.axial_px, fine.lateral_px)
     )
     values = {**_grey(clip), **_widths(clip, widths), **_fine_widths(clip, fine)}
     values |= _correlation(clip, paths, half)
     return values | _motion(clip, paths)
 
 
-def textured_places(frame: np.ndarray, area: ImagedArea, count: int = POINTS, seed: int = SEED):
+def textured_places(
+    frame: np.ndarray, area: ImagedArea, domain: str, count: int = POINTS, seed: int = SEED
+) -> np.ndarray:
     """Choose places of bright, well-textured tissue, ``[points, 2]`` in px, at random.
 
-    They are brighter and richer in contrast than half of the imaged area, and
-    at least a thirtieth of the imaged depth apart.
+    They are at least a thirtieth of the imaged depth apart.
     """
     side = max(7, round(area.depth_px / 20))
     rest = without_local_mean(frame, area.mask, side)
     grey = np.where(area.mask, frame - rest, 0.0)
     contrast = np.where(area.mask, rest**2 - without_local_mean(rest**2, area.mask, side), 0.0)
     good = area.mask.copy()
-    for quality in (grey, contrast):
-        good &= quality > np.percentile(quality[area.mask], BRIGHTER_THAN)
+    for quality, limit in ((grey, BRIGHTER_THAN[domain]), (contrast, RICHER_THAN)):
+        good &= quality > np.percentile(quality[area.mask], limit)
     rows, columns = np.nonzero(good)
-    order = np.random.default_rng(seed).permutation(len(rows))
+    order = np.random.default_rng(seed).permutation(len(rows))[: CANDIDATES * count]
     places = np.stack([columns[order], rows[order]], axis=-1).astype(float)
     clear = (side // 2, side // 2)
     places = places[wholly_inside(area.mask, patch_grid(places, area.beam(places), clear))]
@@ -110,7 +114,7 @@ def _spread(places: np.ndarray, apart: float, count: int) -> np.ndarray:
 
 def tracked(clip: Clip) -> np.ndarray:
     """Paths ``[frames, points, 2]`` of textured places, px; NaN from where they are lost."""
-    places = textured_places(clip.frames[0], clip.area)
+    places = textured_places(clip.frames[0], clip.area, clip.domain)
     rows = np.column_stack([np.zeros(len(places)), places])
     run = uss.track(clip.frames, rows, method="tissue-flow", mm_per_px=clip.mm_per_px, fps=clip.fps)
     return np.where(run.visible[..., None], run.xy, np.nan)
@@ -177,14 +181,14 @@ def _correlation(clip: Clip, paths: np.ndarray, half_px: tuple[int, int]) -> Val
         cells = patch_correlations(frames, paths, area=clip.area, half_px=half_px, lags=lags)
         by_lag = np.array([_percentile(cell, 50) for cell in cells])
         for lag in LAGS_FRAMES:
-            values[Measure(f"{name}, lag {lag} frames", "r")] = by_lag[lag - 1]
+            values[Measure(f"{name}, lag {lag} frame{'s' * (lag > 1)}", "r")] = by_lag[lag - 1]
         for lag_ms in LAGS_MS:
             at = lag_ms * clip.fps / 1000
             r = float(np.interp(at, [0, *lags], [1.0, *by_lag]))
             values[Measure(f"{name}, lag {lag_ms} ms", "r")] = r
         if name == "correlation":
             for percentile in (10, 90):
-                row = Measure(f"{name}, lag 1, {percentile}th percentile", "r")
+                row = Measure(f"{name}, lag 1 frame, {percentile}th pct", "r")
                 values[row] = _percentile(cells[0], percentile)
     return values
 
@@ -201,7 +205,8 @@ def _motion(clip: Clip, paths: np.ndarray) -> Values:
         for percentile in (50, 90, 99)
     }
     values[Measure("points tracked", "count")] = float(paths.shape[1])
-    values[Measure("lost at the end", "%")] = 100 * float(np.isnan(paths[-1, :, 0]).mean())
+    lost = int(np.isnan(paths[-1, :, 0]).sum())
+    values[Measure("lost at the end", "%")] = 100 * lost / max(1, paths.shape[1])
     return values
 
 
@@ -213,8 +218,8 @@ def _percentile(cells: np.ndarray, percentile: float) -> float:
 def verdict(real: Sequence[float], synthetic: float, unit: str) -> str:
     """Say on which side of the real values a synthetic one lies, or that it lies among them."""
     known = np.array(real)[~np.isnan(real)]
-    if not len(known) or np.isnan(synthetic):
-        return "?"
+    if unit in UNJUDGED or not len(known) or np.isnan(synthetic):
+        return "-"
     lacking = unit == "r"
     known, synthetic = (1 - known, 1 - synthetic) if lacking else (known, synthetic)
     slack = SLACK.get(unit, 0.0)
@@ -244,7 +249,7 @@ def table(domain: str, results: Sequence[tuple[Clip, Values]]) -> Iterable[str]:
     count = len(groups["synthetic"])
     heading = "".join(f"{number:>9}" for number in range(1, len(named) + 1))
     title = f"synthetic ({count}): median [10-90 %]"
-    yield f"{domain:<38}{'unit':<19}{heading}{title if count else '':>36}"
+    yield f"{domain:<38}{'unit':<19}{heading}{title if count else '':>36}".rstrip()
     for row in named[0][1]:
         cells = "".join(f"{_number(values[row]):>9}" for _, values in named)
         line = f"{row.name:<38}{row.unit:<19}{cells}"

@@ -213,7 +213,7 @@ def texture_widths(
     """
     side = max(9, round(window_share * area.depth_px))
     half = (side // 2, side)
-    centres = _tiling(area.mask.shape, side // 2 + 1)
+    centres = _tiling(area.mask.shape, 3 * side // 4)
     grid = patch_grid(centres, area.beam(centres), half)
     fits = wholly_inside(area.mask, grid)
     centres, grid = centres[fits], grid[fits]
