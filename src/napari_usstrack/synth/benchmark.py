@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from napari_usstrack.core.tracks import Tracks
 from napari_usstrack.core.video import CallbackVideo, Video
-from napari_usstrack.synth.catalogue import SCENES, draw
+from napari_usstrack.synth.catalogue import SCENES, Orientation, draw
 from napari_usstrack.synth.clip import Clip
 from napari_usstrack.synth.render import render
 
@@ -37,7 +37,7 @@ def benchmark_clips() -> Iterator[tuple[str, Video, Tracks]]:
 
 def rendered_clips() -> Iterator[tuple[str, Clip]]:
     """Render the same clips with all that is known of them."""
-    wanted = [(name, "usual", FIRST_SEED) for name in SCENES]
+    wanted: list[tuple[str, Orientation, int]] = [(name, "usual", FIRST_SEED) for name in SCENES]
     wanted += [(name, "any", FIRST_SEED + 1) for name in TURNED]
     for name, orientation, seed in wanted:
         scene = draw(name, seed, frames=FRAMES, orientation=orientation)
