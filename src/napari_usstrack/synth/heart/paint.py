@@ -130,7 +130,7 @@ class Paint:
         """Lung with its haze, and the chest wall near the probe."""
         levels = self.levels
         apart = torch.clamp(of["hull"], min=0.0)
-        lung = levels.lung - 9.0 * (1.0 - of["facing_hull"] ** 2) - 0.55 * apart
+        lung = levels.lung - 14.0 * (1.0 - of["facing_hull"] ** 2) - 0.7 * apart
         lung = torch.clamp(lung + 3.0 * self.patches(x, y) + grain, min=-60.0)
         reach = torch.hypot(x - self.source[0], y - self.source[1])
         layers = self.streaks(2.0 * (x - self.source[0]), reach)
@@ -169,9 +169,9 @@ def painted(
     }
     levels = Levels(
         wall=random.uniform(-13.0, -8.0),
-        blood=random.uniform(-38.0, -30.0),
+        blood=random.uniform(-46.0, -36.0),
         pericardium=random.uniform(-2.0, 5.0),
-        lung=random.uniform(-18.0, -10.0),
+        lung=random.uniform(-18.0, -11.0),
         chest=random.uniform(-12.0, -6.0),
         chest_mm=random.uniform(8.0, 18.0),
     )
@@ -181,7 +181,7 @@ def painted(
         source,
         levels,
         Texture.drawn(random, (9.0, 9.0)),
-        Texture.drawn(random, (1.8, 1.8)),
+        Texture.drawn(random, (2.4, 2.4)),
         Texture.drawn(random, (7.0, 1.3)),
         Texture.drawn(random, (12.0, 12.0)),
         (float(np.exp(random.uniform(np.log(0.25), np.log(1.0)))), random.uniform(0.01, 0.02)),
@@ -222,6 +222,8 @@ def _uneven(random: np.random.Generator, anatomy: Anatomy, nodes: Floats) -> Flo
     for _ in range(3):
         at = wall.at(np.array([random.uniform(0.0, 1.0)]))[0]
         level += random.uniform(1.0, 4.0) * np.exp(-(((nodes - at) ** 2).sum(axis=1)) / 15.0**2)
+    for hinge in anatomy.hinges:
+        level += random.uniform(2.0, 6.0) * np.exp(-(((nodes - hinge) ** 2).sum(axis=1)) / 4.0**2)
     return level
 
 
@@ -232,7 +234,7 @@ def _roughness(
     rough = np.full(len(nodes), 0.4)
     if np.isfinite(anatomy.base_mm):
         apical = np.clip(1.0 - nodes[:, 1] / (0.55 * anatomy.base_mm), 0.0, 1.0)
-        rough += random.uniform(0.6, 1.6) * apical * (layers.cavity["lv"] < 4.0)
+        rough += random.uniform(0.4, 1.1) * apical * (layers.cavity["lv"] < 4.0)
     if "rv" in layers.cavity:
-        rough += random.uniform(0.6, 1.4) * np.clip(1.0 - layers.cavity["rv"] / 5.0, 0.0, 1.0)
+        rough += random.uniform(0.4, 1.0) * np.clip(1.0 - layers.cavity["rv"] / 5.0, 0.0, 1.0)
     return rough

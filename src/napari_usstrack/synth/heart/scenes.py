@@ -19,10 +19,12 @@ from napari_usstrack.synth.heart.marks import (
     contours,
     free_wall_measures,
     point,
+    ring_measures,
     together,
 )
 from napari_usstrack.synth.heart.motion import contraction
 from napari_usstrack.synth.heart.paint import painted
+from napari_usstrack.synth.heart.short_axis import SEGMENT_NAMES, short_axis
 from napari_usstrack.synth.heart.walls import Strip
 from napari_usstrack.synth.look import Look
 from napari_usstrack.synth.probe import Probe, cardiac
@@ -103,10 +105,22 @@ def heart_rv(seed: Seed, frame_count: int = 64, **fixed: object) -> Scene:
     return _scene(random, options, _apical("heart-rv", anatomy, lv, ("septal", "lateral")))
 
 
+def heart_sax(seed: Seed, frame_count: int = 64, **fixed: object) -> Scene:
+    """Parasternal short axis: ring of the left ventricle beside the right one."""
+    random, options = _start(seed, frame_count, fixed)
+    lv = _function(random, options, closed=True)
+    anatomy = short_axis(random, lv)
+    ring, free = anatomy.walls["lv"], anatomy.walls["rv"]
+    marks = (*contours(ring, count=24), *contours(free, "rv ", 9))
+    measures = ring_measures(ring, SEGMENT_NAMES)
+    return _scene(random, options, _view("heart-sax", anatomy, marks, measures, lv, "twist"))
+
+
 BUILDERS: dict[str, Callable[..., Scene]] = {
     "heart-a4c": heart_a4c,
     "heart-a2c": heart_a2c,
     "heart-a3c": heart_a3c,
+    "heart-sax": heart_sax,
     "heart-rv": heart_rv,
 }
 """Names of scenes and what builds them."""
@@ -121,7 +135,7 @@ def _start(
 
 def _function(random: np.random.Generator, options: Options, *, closed: bool = False) -> Function:
     disorder = Disorder.drawn(random, options.disordered, closed=closed)
-    return Function(random.uniform(-0.235, -0.1), disorder, random.normal(0.0, 0.07, SEGMENTS))
+    return Function(random.uniform(-0.24, -0.09), disorder, random.normal(0.0, 0.07, SEGMENTS))
 
 
 def _apical(name: str, anatomy: Anatomy, function: Function, walls: tuple[str, str]) -> View:
@@ -136,20 +150,32 @@ def _apical(name: str, anatomy: Anatomy, function: Function, walls: tuple[str, s
         marks += contours(rv, "rv ", 11)
         marks.append(point("tricuspid lateral", rv.curve.points[0], "annulus"))
         measures.append(free_wall_measures(rv, lv.curve.points[lv.anchor]))
+    return _view(name, anatomy, tuple(marks), together(*measures), function, "narrowing")
+
+
+def _view(
+    name: str,
+    anatomy: Anatomy,
+    marks: tuple[Mark, ...],
+    measures: Measures,
+    function: Function,
+    second: str,
+) -> View:
     own = function.disorder.channel
-    channels = ("contraction", "narrowing", *([own] if own else []))
+    channels = ("contraction", second, *([own] if own else []))
     facts = {"wanted_strain_percent": 100.0 * function.strain}
     facts["disordered_segments"] = float(len(function.disorder.segments))
-    return View(name, anatomy, tuple(marks), together(*measures), channels, facts)
+    return View(name, anatomy, marks, measures, channels, facts)
 
 
 def _scene(random: np.random.Generator, options: Options, view: View) -> Scene:
     fps = options.fps or float(random.uniform(40.0, 80.0))
     beats = Beats.drawn(random, options.frame_count / fps, equal=options.equal_beats)
     anatomy, layers = view.anatomy, Layers.of(view.anatomy)
+    near = 20.0 if math.isinf(anatomy.base_mm) else 0.0
     probe = cardiac(
-        depth_mm=random.uniform(135.0, 170.0),
-        width_deg=random.uniform(68.0, 88.0),
+        depth_mm=random.uniform(135.0, 170.0) - near,
+        width_deg=random.uniform(74.0, 92.0),
         mhz=random.uniform(1.9, 3.4),
     )
     pose = _pose(random, options, anatomy, probe)
@@ -164,7 +190,7 @@ def _scene(random: np.random.Generator, options: Options, view: View) -> Scene:
     )
     paint = painted(random, anatomy, layers, _origin(pose, probe))
     heart = Body(HEART, paint.echo_db, motion, paint.lifetime)
-    level = paint.levels.wall + random.uniform(4.0, 9.0)
+    level = paint.levels.wall + random.uniform(0.0, 6.0)
     valves = [leaf.body(level, motion, _course(beats, leaf.course)) for leaf in anatomy.leaflets]
     return Scene(
         name=view.name,
@@ -215,10 +241,18 @@ def _pose(random: np.random.Generator, options: Options, anatomy: Anatomy, probe
             at=(float(random.normal(0.0, 6.0)), float(0.56 * probe.depth_mm + random.normal(0.0, 6.0))),
             sway=sway,
         )
+    if math.isinf(anatomy.base_mm):
+        return Pose(
+            turn_deg=float(random.normal(32.0, 10.0)),
+            at=(float(random.normal(8.0, 4.0)), float(random.uniform(0.48, 0.58) * probe.depth_mm)),
+            sway=sway,
+        )
+    middle = anatomy.middle
+    aside = 0.7 * math.degrees(math.atan2(middle[0], middle[1]))
     return Pose(
-        turn_deg=float(random.normal(0.0, 6.0)),
+        turn_deg=float(aside + random.normal(0.0, 4.0)),
         pivot=(0.0, 0.0),
-        at=(float(random.normal(4.0, 4.0)), float(random.uniform(14.0, 26.0))),
+        at=(float(random.normal(0.0, 3.0)), float(random.uniform(14.0, 26.0))),
         sway=sway,
     )
 
@@ -244,13 +278,13 @@ def _sway(random: np.random.Generator) -> Callable[[float], tuple[float, float, 
 
 def _look(random: np.random.Generator) -> Look:
     return Look(
-        dynamic_range_db=random.uniform(48.0, 62.0),
-        gain_db=random.uniform(-3.0, 5.0),
-        gamma=random.uniform(0.9, 1.3),
-        noise_db=random.uniform(-52.0, -38.0),
+        dynamic_range_db=random.uniform(46.0, 58.0),
+        gain_db=random.uniform(-1.0, 7.0),
+        gamma=random.uniform(1.0, 1.6),
+        noise_db=random.uniform(-62.0, -46.0),
         clutter_db=random.uniform(-22.0, -6.0),
         clutter_mm=random.uniform(7.0, 18.0),
-        haze_db=random.uniform(-48.0, -36.0),
+        haze_db=random.uniform(-62.0, -44.0),
         dropout_db=random.uniform(0.0, 8.0),
         persistence=random.choice([0.0, 0.0, 0.15, 0.3]),
         smoothing_px=random.uniform(0.4, 0.9),
