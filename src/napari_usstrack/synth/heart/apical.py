@@ -41,7 +41,7 @@ def left_ventricle(random: np.random.Generator, function: Function, *, septum: f
         1.0 + (np.arange(POINTS) - apex) / (POINTS - 1 - apex),
     )
     strain = function.along(segment, closed=False)
-    rise = 1.0 + 0.1 * np.exp(-(((share - APEX) / 0.2) ** 2))
+    rise = 1.0 + 0.06 * np.exp(-(((share - APEX) / 0.2) ** 2))
     rise /= rise.mean()
     around = _around(random, function.strain)
     base_x = 0.5 * (curve.points[0, 0] + curve.points[-1, 0])
@@ -261,8 +261,8 @@ def four_chambers(
         (
             (outer(lv, count=100), 0.0),
             (thinned(rv_cavity, 80), float(rv.thickness[0])),
-            (la, 2.5),
-            (ra, 2.5),
+            (la, 2.0),
+            (ra, 2.0),
         ),
         muscles=(
             *papillary(random, lv, random.uniform(0.66, 0.74)),
@@ -285,7 +285,7 @@ def two_chambers(random: np.random.Generator, function: Function) -> Anatomy:
     return Anatomy(
         {"lv": lv},
         {"lv": cavity, "la": la, "mitral": orifice(left, right)},
-        ((outer(lv, count=100), 0.0), (la, 2.5)),
+        ((outer(lv, count=100), 0.0), (la, 2.0)),
         muscles=papillary(random, lv, random.uniform(0.26, 0.36)),
         hinges=(left, right),
         leaflets=mitral(random, left, right, random.uniform(0.4, 0.6)),
@@ -310,7 +310,7 @@ def long_axis(random: np.random.Generator, function: Function) -> Anatomy:
             **{"lv": cavity, "la": la, "aorta": aorta},
             **{"mitral": orifice(left, joint), "outflow": orifice(root, right)},
         },
-        ((outer(lv, count=100), 0.0), (la, 2.5), (aorta, 2.5)),
+        ((outer(lv, count=100), 0.0), (la, 2.0), (aorta, 2.0)),
         muscles=papillary(random, lv, random.uniform(0.26, 0.34)),
         hinges=(left, joint, right),
         leaflets=(*mitral_pair, *_aortic(random, root, right)),
@@ -331,9 +331,7 @@ def _aorta(random: np.random.Generator, left: Floats, right: Floats) -> Floats:
     return np.concatenate([[left, right], sides[0], sides[1][::-1]])
 
 
-def _aortic(
-    random: np.random.Generator, left: Floats, right: Floats
-) -> tuple[Leaflet, Leaflet]:
+def _aortic(random: np.random.Generator, left: Floats, right: Floats) -> tuple[Leaflet, Leaflet]:
     """Two cusps that close in the middle and open into the aorta."""
     middle = 0.5 * (left + right) + [0.0, 4.0]
     thick = random.uniform(0.35, 0.5)

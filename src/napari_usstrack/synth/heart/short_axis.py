@@ -75,6 +75,7 @@ def _index(angle_deg: float) -> int:
 
 def _crescent(random: np.random.Generator, ring: Ring, ends: list[int]) -> tuple[Span, Floats]:
     """Free wall from the inferior to the anterior insertion, and the cavity inside it."""
+    attached = [(float(i), 0.5 * float(ring.thickness[i])) for i in ends]
     low, high = (
         ring.curve.points[i] + (0.5 * ring.thickness[i] - 0.5) * ring.curve.normal[i] for i in ends
     )
@@ -89,7 +90,7 @@ def _crescent(random: np.random.Generator, ring: Ring, ends: list[int]) -> tuple
         curve,
         np.full(121, random.uniform(3.2, 4.5)),
         ring,
-        tuple((float(i), 0.5 * float(ring.thickness[i])) for i in ends),  # type: ignore[arg-type]
+        (attached[0], attached[1]),
         inward_mm=random.uniform(3.0, 8.0),
         thicker=random.uniform(0.15, 0.35),
     )

@@ -26,8 +26,15 @@ State = Mapping[str, float]
 class Wall(Protocol):
     """A band of muscle around a curve."""
 
-    curve: Curve
-    thickness: Floats
+    @property
+    def curve(self) -> Curve:
+        """Line through its middle."""
+        ...
+
+    @property
+    def thickness(self) -> Floats:
+        """Thickness at every point of the curve, mm."""
+        ...
 
     def moved(self, index: Floats, offset: Floats, state: State) -> Floats:
         """Places ``(n, 2)`` of what is at these indices and offsets of the curve."""
