@@ -54,31 +54,39 @@ class BeamGrid:
         return torch.zeros(2, self.samples * self.beams, device=self.range_mm.device)
 
     def add(self, planes: torch.Tensor, place: Plane, echo: torch.Tensor) -> None:
-        """Put scatterers at places in mm, with complex echoes (n,), on `planes`."""
+        """Put scatterers at places in mm on `planes`; echoes are (2, n), real and imaginary."""
         beam, range_mm = self.probe.beam_and_range(*place)
-        echo = echo * torch.polar(torch.ones_like(range_mm), self.wave * range_mm)
-        column = beam + self.pad_beams
-        row = range_mm / self.probe.sample_mm + self.pad_samples
-        inside = (column >= 0) & (column < self.beams - 1) & (row >= 0) & (row < self.samples - 1)
-        column = torch.where(inside, column, 0.0)
-        row = torch.where(inside, row, 0.0)
-        whole_column, whole_row = column.long(), row.long()
-        right, down = column - whole_column, row - whole_row
-        corner = whole_row * self.beams + whole_column
-        parts = [torch.where(inside, part, 0.0) for part in (echo.real, echo.imag)]
-        for step, weight in (
-            (0, (1.0 - down) * (1.0 - right)),
-            (1, (1.0 - down) * right),
-            (self.beams, down * (1.0 - right)),
-            (self.beams + 1, down * right),
+        phase = self.wave * range_mm
+        cos, sin = torch.cos(phase), torch.sin(phase)
+        column = (beam + self.pad_beams).clamp_(0.0, self.beams - 1.001)
+        row = (range_mm / self.probe.sample_mm + self.pad_samples).clamp_(0.0, self.samples - 1.01)
+        corner, right, down = self._corner(column, row)
+        for plane, part in zip(
+            planes, (echo[0] * cos - echo[1] * sin, echo[0] * sin + echo[1] * cos), strict=True
         ):
-            at = corner + step
-            for plane, part in zip(planes, parts, strict=True):
-                plane.scatter_add_(0, at, part * weight)
+            below = part * down
+            above = part - below
+            for step, whole in ((0, above), (self.beams, below)):
+                share = whole * right
+                plane.scatter_add_(0, corner + step, whole - share)
+                plane.scatter_add_(0, corner + (step + 1), share)
+
+    def _corner(
+        self, column: torch.Tensor, row: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Node above and left of each place, and the distances to it in steps."""
+        whole_column, whole_row = column.floor(), row.floor()
+        corner = whole_row.long().mul_(self.beams).add_(whole_column.long())
+        return corner, column.sub_(whole_column), row.sub_(whole_row)
 
     def blurred(self, planes: torch.Tensor) -> torch.Tensor:
-        """Blur across beams and along them: complex (samples, beams)."""
+        """Blur across beams and along them: complex (samples, beams).
+
+        What lies beyond the grid was put on its outermost nodes, and is left out.
+        """
         grid = planes.view(2, self.samples, self.beams)
+        grid[:, [0, -1]] = 0.0
+        grid[:, :, [0, -1]] = 0.0
         spectrum = torch.fft.fft(torch.complex(grid[0], grid[1]), dim=1)
         return along_beams(torch.fft.ifft(spectrum * self._lateral, dim=1), self._taps)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,21 +54,21 @@ class Clip:
         """
         info = self.tracks.video
         spacing = info.spacing_mm
-        optional = {} if self.mask is None else {"mask": self.mask}
+        arrays: dict[str, Any] = {
+            "frames": self.frames,
+            "tracks": self.tracks.xy.transpose(1, 0, 2).astype(np.float32),
+            "visible": self.tracks.visible.T,
+            "names": np.array([point.name for point in self.tracks.points]),
+            "groups": np.array([point.group for point in self.tracks.points]),
+            "kinds": np.array([point.kind for point in self.tracks.points]),
+            "mm_per_px": np.float64(spacing[0] if spacing else np.nan),
+            "fps": np.float64(info.fps or np.nan),
+            "scene": np.array(self.name),
+        }
+        if self.mask is not None:
+            arrays["mask"] = self.mask
         if self.apex_xy is not None:
-            optional["apex_xy"] = np.asarray(self.apex_xy)
-        np.savez_compressed(
-            path,
-            frames=self.frames,
-            tracks=self.tracks.xy.transpose(1, 0, 2).astype(np.float32),
-            visible=self.tracks.visible.T,
-            names=np.array([point.name for point in self.tracks.points]),
-            groups=np.array([point.group for point in self.tracks.points]),
-            kinds=np.array([point.kind for point in self.tracks.points]),
-            mm_per_px=np.float64(spacing[0] if spacing else np.nan),
-            fps=np.float64(info.fps or np.nan),
-            scene=np.array(self.name),
-            **optional,
-            **{f"measure_{name}": values for name, values in self.measures.items()},
-            **{f"fact_{name}": np.float64(value) for name, value in self.facts.items()},
-        )
+            arrays["apex_xy"] = np.asarray(self.apex_xy)
+        arrays |= {f"measure_{name}": values for name, values in self.measures.items()}
+        arrays |= {f"fact_{name}": np.float64(value) for name, value in self.facts.items()}
+        np.savez_compressed(path, **arrays)

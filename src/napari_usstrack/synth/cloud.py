@@ -11,8 +11,12 @@ from napari_usstrack.synth.probe import Plane, Probe
 from napari_usstrack.synth.scene import NOTHING_DB, Body, Path, Scene
 
 PER_CELL = 10.0
-SLAB = 2.0
+SLAB = 2.5
 """Thickness of the slab of scatterers in full widths of the imaged slice."""
+
+
+RESTLESS_S = 1e-3
+"""Lifetime of echoes that are new in every frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +27,12 @@ class Cloud:
     ----------
     path : Path
         Seconds to places in mm of the anatomy.
-    amplitude : complex tensor, shape (n,)
-        Echoes in the first frame.
+    amplitude : tensor, shape (2, n)
+        Echoes in the first frame, real and imaginary.
     scale : tensor, shape (n,)
-        Standard deviation of each echo over time.
-    kept : callable
-        Seconds between frames to the share of an echo that stays, (n,).
+        Standard deviation of each echo's parts over time.
+    lifetime_s : tensor, shape (n,)
+        An echo correlates with itself as ``exp(-t / lifetime_s)``.
     across_mm : tensor, shape (n,), or None
         Distance from the image plane; None for a flat cloud.
     through_mm : tensor, shape (n,), or None
@@ -73,7 +77,7 @@ def single(scene: Scene, body: str, x: float, y: float, device: torch.device) ->
     one = torch.ones(1, device=device)
     return Cloud(
         path=scene.body(body).motion.bind(*place),
-        amplitude=torch.complex(one, 0.0 * one),
+        amplitude=torch.stack([one, 0.0 * one]),
         scale=0.0 * one,
         lifetime_s=1e9 * one,
     )
@@ -93,7 +97,7 @@ def _even(
     total = torch.cumulative_trapezoid(density, ranges)
     count = int(float(total[-1]) * beams)
     share = torch.cat([torch.zeros(1, dtype=torch.float64), total / total[-1]])
-    drawn = np.interp(random.random(count), share.numpy(), ranges.numpy())
+    drawn = np.interp(np.sort(random.random(count)), share.numpy(), ranges.numpy())
     along = torch.from_numpy(drawn).float()
     beam = torch.from_numpy(random.random(count) * beams - side).float()
     per_sample = probe.cells_per_beam_mm(along) * per_cell * probe.sample_mm
@@ -109,8 +113,10 @@ def _cloud(
     device: torch.device,
 ) -> Cloud:
     lifetime_s = body.lifetime_s(*place)
+    restless = torch.from_numpy(random.random(len(scale)) < body.restless)
+    lifetime_s = torch.where(restless, RESTLESS_S, lifetime_s)
     through = None if body.through_mm is None else body.through_mm(*place)
-    amplitude = torch.complex(*(_normal(random, len(scale)) for _ in range(2)))
+    amplitude = torch.from_numpy(random.standard_normal((2, len(scale)), dtype=np.float32))
     slab_mm = SLAB * probe.elevation_mm
     across = (torch.from_numpy(random.random(len(scale))).float() - 0.5) * slab_mm
     x, y = (axis.to(device) for axis in place)
@@ -123,7 +129,3 @@ def _cloud(
         across_mm=None if through is None else across.to(device),
         through_mm=None if through is None else through.to(device),
     )
-
-
-def _normal(random: np.random.Generator, count: int) -> torch.Tensor:
-    return torch.from_numpy(random.standard_normal(count, dtype=np.float32))

@@ -14,6 +14,8 @@ from napari_usstrack.synth.probe import Plane, Probe
 HEADROOM_DB = 6.0
 """How far below white mean tissue of 0 dB lies."""
 BORDER_PX = 4
+LEAST_SD_PX = 0.5
+"""Least width of a point along the beam in the picture."""
 
 
 class Display:
@@ -43,9 +45,10 @@ class Display:
         self.mask = (beam >= 0) & (beam <= grid.probe.beams - 1)
         self.mask &= (range_mm >= 0) & (range_mm <= grid.probe.depth_mm)
         self._where = _normalised(grid, beam, range_mm)
-        wanted = look.smoothing_px * self.mm_per_px
-        extra = math.sqrt(max(wanted**2 - grid.probe.axial_sd_mm**2, 0.0))
-        self._taps = gaussian_taps(extra / grid.probe.sample_mm)
+        least_mm2 = (LEAST_SD_PX * self.mm_per_px) ** 2 - grid.probe.axial_sd_mm**2
+        along_mm = math.sqrt(max(least_mm2, look.smoothing_mm**2))
+        self._taps = gaussian_taps(along_mm / grid.probe.sample_mm)
+        self._side_taps = gaussian_taps(look.smoothing_beams)
         self._former: torch.Tensor | None = None
 
     def mm(self, x: torch.Tensor, y: torch.Tensor) -> Plane:
@@ -80,7 +83,7 @@ class Display:
     def picture(self, envelope: torch.Tensor) -> torch.Tensor:
         """Next picture, uint8 (height, width), of an envelope (samples, beams)."""
         look = self._look
-        smooth = along_beams(envelope, self._taps)
+        smooth = along_beams(along_beams(envelope, self._taps).T, self._side_taps).T
         shown = torch.nn.functional.grid_sample(
             smooth[None, None], self._where, mode="bicubic", align_corners=True
         )[0, 0]

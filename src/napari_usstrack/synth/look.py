@@ -19,12 +19,15 @@ class Shadow:
         Depth at which it begins.
     loss_db : float
         How much weaker echoes are inside.
+    softness : float
+        Width over which its sides fade, as a share of the width.
     """
 
     beam: float
     width: float
     from_mm: float
     loss_db: float
+    softness: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,10 @@ class Look:
         Largest random loss of signal in patches fixed to the probe.
     persistence : float
         Share of the former picture in the next one, 0 to 1.
-    smoothing_px : float
-        Standard deviation of the scanner's smoothing along the beam, px of the
-        picture, applied to the envelope.
+    smoothing_mm, smoothing_beams : float
+        Standard deviations of the scanner's smoothing of the envelope, mm
+        along the beam and beams across; along the beam at least half a px of
+        the picture in all, so that speckle is not sampled too coarsely.
     block_quality : float
         Loss of block compression: step of the coarsest quantiser in grey
         levels; 0 for none.
@@ -76,5 +80,6 @@ class Look:
     shadows: tuple[Shadow, ...] = ()
     dropout_db: float = 0.0
     persistence: float = 0.0
-    smoothing_px: float = 0.5
+    smoothing_mm: float = 0.0
+    smoothing_beams: float = 0.0
     block_quality: float = 0.0

@@ -25,10 +25,10 @@ class NoisePool:
     def __init__(self, random: np.random.Generator, longest: int, device: torch.device) -> None:
         self._random = random
         size = 2 * longest + 65536
-        drawn = torch.from_numpy(random.standard_normal((size, 2), dtype=np.float32))
-        self._pool = torch.view_as_complex(drawn).to(device)
+        drawn = random.standard_normal((2, size), dtype=np.float32)
+        self._pool = torch.from_numpy(drawn).to(device)
 
     def normal(self, count: int) -> torch.Tensor:
-        """A view of `count` numbers whose real and imaginary parts have unit variance."""
-        start = int(self._random.integers(len(self._pool) - count))
-        return self._pool[start : start + count]
+        """A view (2, count): real and imaginary parts of unit variance each."""
+        start = int(self._random.integers(self._pool.shape[1] - count))
+        return self._pool[:, start : start + count]

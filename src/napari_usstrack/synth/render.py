@@ -56,24 +56,22 @@ class Renderer:
         self.scanner = Scanner(self.grid, scene.look, random, 1.0 / scene.fps)
         self.display = Display(self.grid, scene.look, size)
         drawn = clouds(scene, random, self.device) if scatterers is None else scatterers
-        self.clouds = [cloud for cloud in drawn if len(cloud.amplitude)]
-        longest = max((len(cloud.amplitude) for cloud in self.clouds), default=0)
+        self.clouds = [cloud for cloud in drawn if len(cloud.scale)]
+        longest = max((len(cloud.scale) for cloud in self.clouds), default=0)
         self._noise = NoisePool(random, longest, self.device)
 
     def pictures(self) -> Iterator[torch.Tensor]:
         """Frames in order, uint8 (height, width), on the device."""
-        echoes = [cloud.amplitude for cloud in self.clouds]
+        echoes = [cloud.amplitude.clone() for cloud in self.clouds]
         kept = [cloud.kept(1.0 / self.scene.fps) for cloud in self.clouds]
         fresh = [torch.sqrt(1.0 - k * k) * c.scale for k, c in zip(kept, self.clouds, strict=True)]
         for frame in range(self.scene.frame_count):
-            if frame:
-                echoes = [
-                    echo * k + self._noise.normal(len(k)) * f
-                    for echo, k, f in zip(echoes, kept, fresh, strict=True)
-                ]
-            yield self.display.picture(self.scanner.envelope(self._field(echoes, frame)))
+            for echo, stays, new in zip(echoes, kept, fresh, strict=True) if frame else ():
+                echo.mul_(stays).addcmul_(self._noise.normal(len(stays)), new)
+            yield self.display.picture(self.scanner.envelope(self.field(echoes, frame)))
 
-    def _field(self, echoes: Sequence[torch.Tensor], frame: int) -> torch.Tensor:
+    def field(self, echoes: Sequence[torch.Tensor], frame: int) -> torch.Tensor:
+        """Blurred echoes of the tissue, complex (samples, beams), before the scanner."""
         seconds = frame / self.scene.fps
         planes = self.grid.empty()
         for cloud, echo in zip(self.clouds, echoes, strict=True):

@@ -66,7 +66,8 @@ class Scanner:
             fresh = math.sqrt(1.0 - self._haze_kept**2)
             self._haze = self._haze_kept * self._haze + fresh * self._speckle()
             heard = heard + self._haze * 10.0 ** (self._look.haze_db / 20.0)
-        hiss = along_beams(self._white(), self._hiss_taps)
+        white = self._white().reshape(2, *field.shape)
+        hiss = along_beams(torch.complex(white[0], white[1]), self._hiss_taps)
         return (heard + hiss * self._hiss).abs() * self._gain
 
     def audible(self, beam: torch.Tensor, range_mm: torch.Tensor) -> torch.Tensor:
@@ -80,13 +81,11 @@ class Scanner:
         return inside & (self.shade_db[row, column] > INAUDIBLE_DB)
 
     def _white(self) -> torch.Tensor:
-        grid = self._grid
-        return self._noise.normal(grid.samples * grid.beams).view(grid.samples, grid.beams)
+        return self._noise.normal(self._grid.samples * self._grid.beams)
 
     def _speckle(self) -> torch.Tensor:
         """Blurred complex noise of unit mean power."""
-        white = torch.view_as_real(self._white()).permute(2, 0, 1).reshape(2, -1)
-        return self._grid.blurred(white * math.sqrt(0.5))
+        return self._grid.blurred(self._white() * math.sqrt(0.5))
 
     def _reverberation(self, random: np.random.Generator, depth: torch.Tensor) -> torch.Tensor:
         """Near-field clutter: speckle and a few bands parallel to the face that do not move."""
@@ -112,7 +111,7 @@ def _steps_db(steps: tuple[float, ...], depth: torch.Tensor) -> torch.Tensor:
         return torch.full_like(depth, steps[0])
     at = depth * (len(steps) - 1)
     below = torch.clamp(at.floor().long(), 0, len(steps) - 2)
-    table = torch.tensor(steps, device=depth.device)
+    table = torch.tensor(steps, dtype=depth.dtype, device=depth.device)
     return torch.lerp(table[below], table[below + 1], at - below)
 
 
@@ -122,8 +121,10 @@ def _shade_db(probe: Probe, look: Look, random: np.random.Generator) -> torch.Te
     range_mm = (torch.arange(probe.samples) * probe.sample_mm)[:, None]
     loss = torch.zeros(probe.samples, probe.beams)
     for shadow in look.shadows:
-        across = torch.sigmoid((0.5 * shadow.width - (beam - shadow.beam).abs()) / 0.01)
-        along = torch.sigmoid((range_mm - shadow.from_mm) / 1.5)
+        across = torch.sigmoid(
+            (0.5 * shadow.width - (beam - shadow.beam).abs()) / (0.5 * shadow.softness)
+        )
+        along = torch.sigmoid((range_mm - shadow.from_mm) / (2.0 + 200.0 * shadow.softness))
         loss = loss - shadow.loss_db * across * along
     if look.dropout_db > 0:
         coarse = torch.from_numpy(random.standard_normal((1, 1, 8, 8)).astype(np.float32))

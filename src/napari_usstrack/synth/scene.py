@@ -76,6 +76,8 @@ class Body:
     lifetime_s : Field
         How long its speckle lives: the echo of a scatterer correlates with
         itself as ``exp(-t / lifetime)``.
+    restless : float
+        Share of the echoes' power that is new in every frame, 0 to 1.
     through_mm : Field or None
         How far material places move through the image plane when the scene's
         `through` is 1, mm.
@@ -85,6 +87,7 @@ class Body:
     echo_db: Field
     motion: Motion = field(default_factory=Still)
     lifetime_s: Field = field(default_factory=lambda: everywhere(2.0))
+    restless: float = 0.06
     through_mm: Field | None = None
 
 

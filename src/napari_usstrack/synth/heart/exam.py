@@ -1,4 +1,4 @@
-"""How a heart is looked at: probe, pose, settings of the scanner."""
+"""How a heart is looked at: probe and pose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from napari_usstrack.synth.heart.anatomy import Anatomy
-from napari_usstrack.synth.look import Look
 from napari_usstrack.synth.probe import Probe, cardiac
 from napari_usstrack.synth.scene import Pose
 
@@ -79,20 +78,3 @@ def _sway(random: np.random.Generator) -> Callable[[float], tuple[float, float, 
         )
 
     return sway
-
-
-def drawn_look(random: np.random.Generator) -> Look:
-    """Settings of the scanner, from clean to poor."""
-    return Look(
-        dynamic_range_db=random.uniform(46.0, 58.0),
-        gain_db=random.uniform(-1.0, 7.0),
-        gamma=random.uniform(1.0, 1.6),
-        noise_db=random.uniform(-62.0, -46.0),
-        clutter_db=random.uniform(-22.0, -6.0),
-        clutter_mm=random.uniform(7.0, 18.0),
-        haze_db=random.uniform(-62.0, -44.0),
-        dropout_db=random.uniform(0.0, 8.0),
-        persistence=random.choice([0.0, 0.0, 0.15, 0.3]),
-        smoothing_px=random.uniform(0.4, 0.9),
-        block_quality=float(random.choice([0.0, 0.0, 8.0, 16.0])),
-    )

@@ -13,7 +13,7 @@ import torch
 from napari_usstrack.synth.heart.anatomy import Anatomy, Layers
 from napari_usstrack.synth.heart.apical import four_chambers, inner, long_axis, two_chambers
 from napari_usstrack.synth.heart.beats import Beats
-from napari_usstrack.synth.heart.exam import beam_origin, drawn_look, drawn_pose, drawn_probe
+from napari_usstrack.synth.heart.exam import beam_origin, drawn_pose, drawn_probe
 from napari_usstrack.synth.heart.function import SEGMENTS, Disorder, Function
 from napari_usstrack.synth.heart.marks import (
     HEART,
@@ -28,9 +28,10 @@ from napari_usstrack.synth.heart.motion import Contraction, contraction
 from napari_usstrack.synth.heart.paint import painted
 from napari_usstrack.synth.heart.short_axis import SEGMENT_NAMES, short_axis
 from napari_usstrack.synth.heart.walls import Strip
+from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.scene import Body, Field, Mark, Measures, Scene, everywhere
 
-Orientation = Literal["standard", "any"]
+Orientation = Literal["usual", "any"]
 Seed = int | np.random.Generator
 LEAST_AREA = 0.08
 """Tissue that shrinks to less than this share of its area at rest is not believable."""
@@ -44,7 +45,7 @@ class Options:
     ----------
     frame_count : int
         Frames in the clip.
-    orientation : {"standard", "any"}
+    orientation : {"usual", "any"}
         The usual pose, or any turn and mirroring.
     disordered : int or None
         How many segments do not contract as they should; None for a random
@@ -56,7 +57,7 @@ class Options:
     """
 
     frame_count: int = 64
-    orientation: Orientation = "standard"
+    orientation: Orientation = "usual"
     disordered: int | None = None
     fps: float | None = None
     equal_beats: bool = False
@@ -202,7 +203,7 @@ def _scene(seed: Seed, options: Options, draw: Draw) -> Scene:
     pose = drawn_pose(random, view.anatomy, probe, anyhow=options.orientation == "any")
     paint = painted(random, view.anatomy, layers, beam_origin(pose, probe))
     through = _through_mm(random, view.anatomy)
-    heart = Body(HEART, paint.echo_db, motion, paint.lifetime, through)
+    heart = Body(HEART, paint.echo_db, motion, paint.lifetime, through_mm=through)
     level = paint.levels.wall + random.uniform(0.0, 6.0)
     valves = [
         leaf.body(level, motion, _course(beats, leaf.course)) for leaf in view.anatomy.leaflets
@@ -215,7 +216,7 @@ def _scene(seed: Seed, options: Options, draw: Draw) -> Scene:
         frame_count=options.frame_count,
         fps=fps,
         pose=pose,
-        look=drawn_look(random),
+        look=random_look(probe, random),
         through=_course(beats, "contraction"),
         measures=view.measures,
         facts={**view.facts, **beats.facts(options.frame_count, fps)},

@@ -1,0 +1,1 @@
+"""Muscle, tendon, vessel and free tissue in front of a probe."""

@@ -1,0 +1,197 @@
+"""Probes, scanners and views for muscle, drawn at random."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from napari_usstrack.synth.look import Look
+from napari_usstrack.synth.muscle.courses import Effort, effort
+from napari_usstrack.synth.muscle.texture import Mottle
+from napari_usstrack.synth.probe import Probe, linear
+from napari_usstrack.synth.scene import Field, Mark, Pose
+
+Orientation = Literal["usual", "any"]
+
+
+def generator(seed: int | np.random.Generator) -> np.random.Generator:
+    """Random numbers of a seed, or those given."""
+    return np.random.default_rng(seed)
+
+
+def muscle_probe(random: np.random.Generator) -> Probe:
+    """Draw a linear probe as used on limbs."""
+    return linear(
+        depth_mm=float(random.uniform(38.0, 58.0)),
+        width_mm=float(random.uniform(42.0, 64.0)),
+        mhz=float(random.uniform(5.5, 9.0)),
+    )
+
+
+def muscle_look(random: np.random.Generator) -> Look:
+    """Draw a scanner's settings, from clear and dark to hazy and flat."""
+    even = random.uniform
+    return Look(
+        dynamic_range_db=float(even(48.0, 62.0)),
+        gain_db=float(even(-3.0, 3.0)),
+        gain_steps_db=(
+            0.0,
+            float(even(-2.0, 2.0)),
+            float(even(-5.0, 1.0)),
+            float(even(-14.0, 0.0)),
+        ),
+        gamma=float(even(1.3, 2.3)),
+        noise_db=float(even(-58.0, -44.0)),
+        noise_rise_db=float(even(6.0, 16.0)),
+        clutter_db=float(even(-40.0, -26.0)) if random.random() < 0.6 else -300.0,
+        clutter_mm=float(even(4.0, 12.0)),
+        haze_db=float(even(-46.0, -36.0)) if random.random() < 0.4 else -300.0,
+        dropout_db=float(even(3.0, 12.0)) if random.random() < 0.3 else 0.0,
+        persistence=float(even(0.0, 0.35)) if random.random() < 0.6 else 0.0,
+        block_quality=float(even(2.0, 12.0)) if random.random() < 0.3 else 0.0,
+    )
+
+
+@dataclass(frozen=True)
+class Sway:
+    """Probe that presses, slides and shakes.
+
+    Attributes
+    ----------
+    press_mm, slide_mm, tilt_deg : float
+        At the strongest.
+    course : Effort
+        When.
+    shake : Effort
+        Small oscillation, mm.
+    """
+
+    press_mm: float
+    slide_mm: float
+    tilt_deg: float
+    course: Effort
+    shake: Effort
+
+    def __call__(self, seconds: float) -> tuple[float, float, float]:
+        """Shift in mm and turn in degrees at a time."""
+        now, shake = self.course(seconds), self.shake(seconds)
+        return (
+            self.slide_mm * now + 0.15 * shake,
+            self.press_mm * now + 0.1 * shake,
+            self.tilt_deg * now,
+        )
+
+
+def sway(
+    random: np.random.Generator, duration_s: float
+) -> Callable[[float], tuple[float, float, float]]:
+    """Draw what the probe does."""
+    size = float(random.choice([0.0, 0.3, 1.0], p=[0.3, 0.4, 0.3]))
+    return Sway(
+        press_mm=size * float(random.normal(0.0, 0.7)),
+        slide_mm=size * float(random.normal(0.0, 2.0)),
+        tilt_deg=size * float(random.normal(0.0, 1.0)),
+        course=effort(random, duration_s),
+        shake=effort(random, duration_s, "still"),
+    )
+
+
+def view(
+    random: np.random.Generator,
+    probe: Probe,
+    duration_s: float,
+    orientation: Orientation,
+) -> Pose:
+    """Draw how anatomy drawn in the usual view lies before the probe.
+
+    Parameters
+    ----------
+    random : numpy Generator
+    probe : Probe
+    duration_s : float
+        Length of the clip.
+    orientation : {"usual", "any"}
+        Usual: skin above, left or right at random. Any: any turn, about the
+        middle of the view.
+    """
+    middle = (0.0, 0.5 * probe.depth_mm)
+    turn = float(random.uniform(0.0, 360.0)) if orientation == "any" else 0.0
+    return Pose(
+        turn_deg=turn,
+        mirrored=bool(random.random() < 0.5),
+        pivot=middle,
+        at=middle,
+        sway=sway(random, duration_s),
+    )
+
+
+def speckle_lifetime(random: np.random.Generator) -> Field:
+    """Draw a smooth map of 0.3 to 5 s."""
+    mottle = Mottle.draw(random, 12.0, 8.0)
+    typical = math.log(float(random.uniform(0.7, 3.0)))
+    return lambda x, y: torch.clamp(torch.exp(typical + 0.4 * mottle(x, y)), 0.3, 5.0)
+
+
+def slow_waves(random: np.random.Generator) -> Callable[[float], float]:
+    """Draw a slow course from -1 to 1 for motion through the image plane."""
+    hertz, phase = float(random.uniform(0.2, 1.5)), float(random.uniform(0.0, 6.3))
+    return lambda seconds: math.sin(2.0 * math.pi * hertz * seconds + phase)
+
+
+def through_plane(random: np.random.Generator) -> Field | None:
+    """Draw motion through the image plane of up to 2 mm, none in most scenes."""
+    if random.random() < 0.7:
+        return None
+    mottle = Mottle.draw(random, 25.0, 15.0)
+    size = float(random.uniform(0.2, 0.8))
+    return lambda x, y: size * (1.0 + 0.5 * mottle(x, y))
+
+
+def tissue_marks(
+    random: np.random.Generator,
+    probe: Probe,
+    pose: Pose,
+    count: int,
+    *,
+    body: str,
+    edge: float = 0.04,
+) -> list[Mark]:
+    """Draw random material points that lie in the view in the reference state.
+
+    Parameters
+    ----------
+    random : numpy Generator
+    probe : Probe
+    pose : Pose
+    count : int
+        How many.
+    body : str
+        Their body.
+    edge : float
+        Share of the view along its border without points.
+    """
+    beam, reach = random.uniform(edge, 1.0 - edge, (2, count))
+    places = probe.place(
+        torch.from_numpy(beam * (probe.beams - 1)), torch.from_numpy(reach * probe.depth_mm)
+    )
+    x, y = pose.anatomy(places)
+    return [
+        Mark(f"tissue-{i + 1}", body, float(x[i]), float(y[i]), group="tissue")
+        for i in range(count)
+    ]
+
+
+def line_marks(
+    group: str, body: str, places: Sequence[tuple[float, float]], prefix: str | None = None
+) -> list[Mark]:
+    """Points of a line at material places, named by number."""
+    name = prefix or group
+    return [
+        Mark(f"{name}-{i + 1}", body, float(x), float(y), group=group, kind="line")
+        for i, (x, y) in enumerate(places)
+    ]
