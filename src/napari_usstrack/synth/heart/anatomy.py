@@ -33,6 +33,8 @@ class Anatomy:
     muscles : tuple of ndarray
         Outlines of muscle within cavities.
     leaflets : tuple of Leaflet
+    hinges : tuple of ndarray
+        Where leaflets are fixed.
     base_mm : float
         Height of the valve plane; infinite in a short axis.
     length_mm : float
@@ -44,6 +46,7 @@ class Anatomy:
     solids: tuple[tuple[Floats, float], ...]
     muscles: tuple[Floats, ...] = ()
     leaflets: tuple[Leaflet, ...] = ()
+    hinges: tuple[Floats, ...] = ()
     base_mm: float = float("inf")
     length_mm: float = 90.0
 

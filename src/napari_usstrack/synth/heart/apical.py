@@ -41,12 +41,12 @@ def left_ventricle(random: np.random.Generator, function: Function, *, septum: f
         1.0 + (np.arange(POINTS) - apex) / (POINTS - 1 - apex),
     )
     strain = function.along(segment, closed=False)
-    rise = 1.0 + 0.15 * np.exp(-(((share - APEX) / 0.2) ** 2))
+    rise = 1.0 + 0.06 * np.exp(-(((share - APEX) / 0.2) ** 2))
     rise /= rise.mean()
+    around = _around(random, function.strain)
     base_x = 0.5 * (curve.points[0, 0] + curve.points[-1, 0])
     axis_x = base_x * curve.points[:, 1] / curve.points[:, 1].max()
     apart = curve.points[:, 0] - axis_x
-    around = random.uniform(0.9, 1.25)
     return Strip(
         curve,
         _thickness(random, share),
@@ -58,6 +58,15 @@ def left_ventricle(random: np.random.Generator, function: Function, *, septum: f
         rock_deg=float(random.normal(0.0, 2.0)),
         shift_mm=(float(random.normal(0.0, 0.6)), float(random.uniform(-0.5, 1.0))),
     )
+
+
+def _around(random: np.random.Generator, strain: float) -> float:
+    """Strain around the long axis relative to strain along it.
+
+    It goes with a thickening of the wall of two to three times the strain.
+    """
+    thicker = float(np.clip(-strain * random.uniform(2.1, 2.9), 0.2, 0.52))
+    return (1.0 / ((1.0 + thicker) * (1.0 + strain)) - 1.0) / strain
 
 
 def _bullet(random: np.random.Generator, length: float, half: float, septum: float) -> Floats:
@@ -119,6 +128,36 @@ def atrium(
     return np.asarray(out + lean_mm * np.array([1.0, 0.0]) * wide**2)
 
 
+def orifice(left: Floats, right: Floats) -> Floats:
+    """Outline that opens the ring between two hinges."""
+    inset, up = 0.08 * (right - left), np.array([0.0, 3.0])
+    return np.stack([left + inset - up, right - inset - up, right - inset + up, left + inset + up])
+
+
+def papillary(random: np.random.Generator, wall: Strip, share: float) -> tuple[Floats, ...]:
+    """A muscle that rises from a wall towards the base, in most hearts."""
+    if random.random() < 0.35:
+        return ()
+    angle = np.linspace(0.0, 2.0 * np.pi, 40, endpoint=False)[:, None]
+    at = np.array([share])
+    place = wall.curve.at(at, -0.5 * np.interp(at, _shares(wall), wall.thickness))[0]
+    index = int(share * (POINTS - 1))
+    down = wall.curve.tangent[index] * np.sign(share - APEX)
+    middle = place - random.uniform(2.5, 4.5) * wall.curve.normal[index] + 6.0 * down
+    way = down - random.uniform(0.1, 0.3) * wall.curve.normal[index]
+    long, wide = random.uniform(9.0, 13.0), random.uniform(2.5, 4.0)
+    return (middle + long * np.cos(angle) * way + wide * np.sin(angle) * wall.curve.normal[index],)
+
+
+def _band(random: np.random.Generator, free: Floats, septum: Floats) -> tuple[Floats, ...]:
+    """Moderator band across the right ventricle, in some hearts."""
+    if random.random() < 0.5:
+        return ()
+    start, end = septum[int(random.uniform(12, 22))], free[int(random.uniform(30, 40))]
+    side = random.uniform(1.0, 1.8) * np.array([0.0, 1.0])
+    return (np.stack([start - side, end - side, end + side, start + side]),)
+
+
 def right_ventricle(
     random: np.random.Generator, lv: Strip, function: Function, *, width_mm: float
 ) -> tuple[Strip, Floats, Floats]:
@@ -135,8 +174,8 @@ def right_ventricle(
     path = bezier(
         [
             hinge,
-            hinge + [-random.uniform(0.2, 0.34) * width_mm, -0.38 * tall],
-            top + [-random.uniform(0.42, 0.6) * width_mm, 0.2 * tall],
+            hinge + [-random.uniform(0.25, 0.4) * width_mm, -0.38 * tall],
+            top + [-random.uniform(0.55, 0.75) * width_mm, 0.22 * tall],
             top,
         ],
         400,
@@ -179,9 +218,9 @@ def _pair(
     joint: float,
     tent_mm: float,
 ) -> tuple[Leaflet, Leaflet]:
-    over = 2.0 / np.hypot(*(right - left))
+    over = 2.5 / np.hypot(*(right - left))
     tips = [left + (joint + over) * (right - left), left + (joint - over) * (right - left)]
-    thick = random.uniform(0.8, 1.3)
+    thick = random.uniform(0.45, 0.75)
     pair = []
     for side, hinge, tip, other, sign in (
         ("left", left, tips[0], right, -1.0),
@@ -208,20 +247,29 @@ def four_chambers(
     lv = left_ventricle(random, lv_function, septum=random.uniform(0.82, 1.0))
     rv, rv_cavity, septal = right_ventricle(random, lv, rv_function, width_mm=rv_mm)
     lv_cavity, free = inner(lv), inner(rv, 60)
+    septal_side = outer(lv, 0.33, 0.06, 60)
     left, right = lv_cavity[0], lv_cavity[-1]
-    la = atrium(left, right, random.uniform(40, 58), (0.02, random.uniform(0.05, 0.2)), 2.0)
-    ra = atrium(free[0], septal, random.uniform(38, 52), (random.uniform(0.03, 0.15), 0.0), -2.0)
+    la = atrium(left, right, random.uniform(34, 48), (0.1, random.uniform(0.12, 0.25)), 1.0)
+    ra = atrium(free[0], septal, random.uniform(34, 46), (random.uniform(0.05, 0.18), 0.08), -1.0)
     joint = random.uniform(0.58, 0.68)
     return Anatomy(
         {"lv": lv, "rv": rv},
-        {"lv": lv_cavity, "la": la, "rv": rv_cavity, "ra": ra},
+        {
+            **{"lv": lv_cavity, "la": la, "rv": rv_cavity, "ra": ra},
+            **{"mitral": orifice(left, right), "tricuspid": orifice(free[0], septal)},
+        },
         (
             (outer(lv, count=100), 0.0),
             (thinned(rv_cavity, 80), float(rv.thickness[0])),
-            (la, 2.5),
-            (ra, 2.5),
+            (la, 2.0),
+            (ra, 2.0),
+        ),
+        muscles=(
+            *papillary(random, lv, random.uniform(0.66, 0.74)),
+            *_band(random, inner(rv, 60), septal_side),
         ),
         leaflets=(*mitral(random, left, right, joint), *tricuspid(random, free[0], septal)),
+        hinges=(left, right, free[0], septal),
         base_mm=float(0.5 * (left[1] + right[1])),
         length_mm=float(lv.curve.points[:, 1].max()),
     )
@@ -236,8 +284,10 @@ def two_chambers(random: np.random.Generator, function: Function) -> Anatomy:
     la = atrium(left, right, random.uniform(38, 56), bulge, random.uniform(-4, 4))
     return Anatomy(
         {"lv": lv},
-        {"lv": cavity, "la": la},
-        ((outer(lv, count=100), 0.0), (la, 2.5)),
+        {"lv": cavity, "la": la, "mitral": orifice(left, right)},
+        ((outer(lv, count=100), 0.0), (la, 2.0)),
+        muscles=papillary(random, lv, random.uniform(0.26, 0.36)),
+        hinges=(left, right),
         leaflets=mitral(random, left, right, random.uniform(0.4, 0.6)),
         base_mm=float(0.5 * (left[1] + right[1])),
         length_mm=float(lv.curve.points[:, 1].max()),
@@ -256,8 +306,13 @@ def long_axis(random: np.random.Generator, function: Function) -> Anatomy:
     mitral_pair = mitral(random, left, joint, random.uniform(0.3, 0.42))
     return Anatomy(
         {"lv": lv},
-        {"lv": cavity, "la": la, "aorta": aorta},
-        ((outer(lv, count=100), 0.0), (la, 2.5), (aorta, 2.5)),
+        {
+            **{"lv": cavity, "la": la, "aorta": aorta},
+            **{"mitral": orifice(left, joint), "outflow": orifice(root, right)},
+        },
+        ((outer(lv, count=100), 0.0), (la, 2.0), (aorta, 2.0)),
+        muscles=papillary(random, lv, random.uniform(0.26, 0.34)),
+        hinges=(left, joint, right),
         leaflets=(*mitral_pair, *_aortic(random, root, right)),
         base_mm=float(0.5 * (left[1] + right[1])),
         length_mm=float(lv.curve.points[:, 1].max()),
@@ -276,12 +331,10 @@ def _aorta(random: np.random.Generator, left: Floats, right: Floats) -> Floats:
     return np.concatenate([[left, right], sides[0], sides[1][::-1]])
 
 
-def _aortic(
-    random: np.random.Generator, left: Floats, right: Floats
-) -> tuple[Leaflet, Leaflet]:
+def _aortic(random: np.random.Generator, left: Floats, right: Floats) -> tuple[Leaflet, Leaflet]:
     """Two cusps that close in the middle and open into the aorta."""
     middle = 0.5 * (left + right) + [0.0, 4.0]
-    thick = random.uniform(0.5, 0.8)
+    thick = random.uniform(0.35, 0.5)
     ends = [(float(p[0]), float(p[1])) for p in (left, right, middle)]
     turn_deg = random.uniform(55.0, 70.0)
     return (

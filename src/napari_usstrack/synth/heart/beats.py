@@ -46,9 +46,9 @@ class Smooth:
         step = self.at[i + 1] - self.at[i]
         t = (time - self.at[i]) / step
         u = 1.0 - t
-        ends = u * u * (1.0 + 2.0 * t) * self.values[i] + t * t * (3.0 - 2.0 * t) * self.values[
-            i + 1
-        ]
+        ends = (
+            u * u * (1.0 + 2.0 * t) * self.values[i] + t * t * (3.0 - 2.0 * t) * self.values[i + 1]
+        )
         return float(ends + step * t * u * (u * self.slopes[i] - t * self.slopes[i + 1]))
 
 
@@ -84,6 +84,7 @@ class Beat:
         return cls(start_s, length_s, systole, depth, courses)
 
     def __call__(self, course: str, seconds: float) -> float:
+        """Value of a course at a time."""
         value = self.courses[COURSES.index(course)](seconds - self.start_s)
         return value if course in ("opening", "outflow") else self.depth * value
 
@@ -130,9 +131,7 @@ class Beats:
     beats: tuple[Beat, ...]
 
     @classmethod
-    def drawn(
-        cls, random: np.random.Generator, seconds: float, *, equal: bool = False
-    ) -> Beats:
+    def drawn(cls, random: np.random.Generator, seconds: float, *, equal: bool = False) -> Beats:
         """Beats that cover a clip, which starts at any phase of the first one.
 
         Parameters

@@ -76,7 +76,7 @@ class Function:
 
 def _weight(segment: Floats, number: int, closed: bool) -> Floats:
     """About 1 in a segment and 0 in others; together 1 everywhere."""
-    soft = 0.12
+    soft = 0.16
 
     def step(at: Floats) -> Floats:
         return 0.5 * (1.0 + np.tanh(at / (2.0 * soft)))

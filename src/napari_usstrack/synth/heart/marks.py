@@ -127,3 +127,60 @@ def together(*several: Measures) -> Measures:
         return {name: values for each in several for name, values in each(follow).items()}
 
     return measures
+
+
+def ring_measures(ring: Wall, names: tuple[str, ...]) -> Measures:
+    """Strains, thickening and twist in the short axis.
+
+    Circumferential strain inside and in the middle, thickening of the wall,
+    and how much further its inside turns than its outside, counted from x
+    towards y of the anatomy. `names` are those of six equal parts.
+    """
+    count = 6 * 12
+    rest = {group: layer(ring, depth, count) for group, depth in LAYERS.items()}
+    closed = np.concatenate([rest["mid-wall"], rest["mid-wall"][:1]])
+    cuts = np.linspace(0.0, float(count), 7)
+    before = segment_lengths(closed, cuts)
+    thick_before = distance(rest["endocardium"], rest["epicardium"])
+
+    def measures(follow: Follow) -> Mapping[str, Floats]:
+        moved = {group: follow(HEART, places) for group, places in rest.items()}
+        middle, inside, outside = (
+            moved[group] for group in ("mid-wall", "endocardium", "epicardium")
+        )
+        thick = distance(inside, outside)
+        found = {
+            "circumferential_percent": _line_strain(middle, rest["mid-wall"], closed=True),
+            "circumferential_endo_percent": _line_strain(inside, rest["endocardium"], closed=True),
+            "radial_percent": percent(thick.mean(axis=1), thick_before.mean()),
+            "lv_area_mm2": polygon_area(inside),
+        }
+        lengths = segment_lengths(np.concatenate([middle, middle[:, :1]], axis=1), cuts)
+        for number, name in enumerate(names):
+            found[f"strain_{name}_percent"] = percent(lengths[:, number], before[number])
+            found[f"thickness_{name}_mm"] = _part(thick, cuts[number], cuts[number + 1] - 1.0)
+        hand = _handedness(middle, rest["mid-wall"])
+        turned = [_turn_deg(moved[g], rest[g], hand) for g in ("endocardium", "epicardium")]
+        found["twist_deg"] = turned[0] - turned[1]
+        return found
+
+    return measures
+
+
+def _handedness(moved: Floats, rest: Floats) -> float:
+    """-1 where the view is mirrored, else 1."""
+    signs = [
+        float((p[:, 0] * np.roll(p[:, 1], -1) - p[:, 1] * np.roll(p[:, 0], -1)).sum())
+        for p in (moved[0], rest)
+    ]
+    return 1.0 if signs[0] * signs[1] > 0 else -1.0
+
+
+def _turn_deg(moved: Floats, rest: Floats, hand: float) -> Floats:
+    """Turn of a closed line about its middle that fits best."""
+    now = moved - moved.mean(axis=1, keepdims=True)
+    now = now * [hand, 1.0]
+    then = rest - rest.mean(axis=0)
+    sine = (then[:, 0] * now[..., 1] - then[:, 1] * now[..., 0]).sum(axis=1)
+    cosine = (then[:, 0] * now[..., 0] + then[:, 1] * now[..., 1]).sum(axis=1)
+    return np.asarray(np.degrees(np.arctan2(sine, cosine)))

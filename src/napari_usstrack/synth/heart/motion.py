@@ -61,6 +61,22 @@ class Contraction:
 
         return path
 
+    def least_area(self, times: Sequence[float]) -> float:
+        """Smallest area of a cell of the lattice relative to rest, at any of some times.
+
+        It is negative where the motion folds.
+        """
+        lattice = self.lattice
+        x, y = torch.from_numpy(lattice.nodes()).T
+        path = self.bind(x, y)
+        least = np.inf
+        for seconds in times:
+            place = torch.stack(path(seconds)).reshape(2, lattice.rows, lattice.columns)
+            across = (place[:, :-1, 1:] - place[:, :-1, :-1]) / lattice.step
+            along = (place[:, 1:, :-1] - place[:, :-1, :-1]) / lattice.step
+            least = min(least, float((across[0] * along[1] - across[1] * along[0]).min()))
+        return least
+
 
 def _monomial(values: Sequence[float], power: Sequence[int]) -> float:
     result = 1.0

@@ -97,7 +97,9 @@ class Paint:
         blood = self._blood(of, self.grain(x, y)) * torch.sigmoid(-of["hull"] / 0.4)
         tissue, fluid = self.lifetime_s
         alive = torch.clamp(tissue * torch.exp(0.6 * self.life(x, y)), 0.15, 2.0)
-        return torch.exp(torch.lerp(torch.log(alive), torch.full_like(x, float(np.log(fluid))), blood))
+        return torch.exp(
+            torch.lerp(torch.log(alive), torch.full_like(x, float(np.log(fluid))), blood)
+        )
 
     def _of(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
         found = self.lattice.sample(self.fields, x, y)
@@ -114,15 +116,15 @@ class Paint:
     ) -> torch.Tensor:
         streak = self.streaks(of["along"], of["offset"])
         facing = of["facing_blood"]
-        lining = 5.0 * facing * torch.exp(-((of["blood"] - 0.7) / 0.9) ** 2)
-        texture = 2.5 * self.patches(x, y) + 2.2 * streak + 1.2 * grain
-        return self.levels.wall + of["level"] + texture + 5.0 * (facing - 0.6) + lining
+        lining = 6.0 * facing * torch.exp(-(((of["blood"] - 0.7) / 0.9) ** 2))
+        texture = 2.5 * self.patches(x, y) + 3.0 * streak + 1.5 * grain
+        return self.levels.wall + of["level"] + texture + 8.0 * (facing - 0.6) + lining
 
     def _pericardium(self, of: dict[str, torch.Tensor], grain: torch.Tensor) -> torch.Tensor:
         """Thin line, bright where it faces the beam."""
-        line = torch.exp(-((of["hull"] - 1.2) / 1.1) ** 2)
-        level = self.levels.pericardium - 14.0 * (1.0 - of["facing_hull"]) + 2.0 * grain
-        return level + 0.5 * of["level"] + 9.0 * torch.log(torch.clamp(line, min=1e-4))
+        apart = (of["hull"] - 1.2) / 1.1
+        level = self.levels.pericardium - 22.0 * (1.0 - of["facing_hull"]) + 2.5 * grain
+        return level + of["level"] - 9.0 * torch.clamp(apart * apart, max=9.0)
 
     def _around(
         self, of: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor, grain: torch.Tensor
@@ -130,7 +132,7 @@ class Paint:
         """Lung with its haze, and the chest wall near the probe."""
         levels = self.levels
         apart = torch.clamp(of["hull"], min=0.0)
-        lung = levels.lung - 9.0 * (1.0 - of["facing_hull"] ** 2) - 0.55 * apart
+        lung = levels.lung - 14.0 * (1.0 - of["facing_hull"] ** 2) - 0.7 * apart
         lung = torch.clamp(lung + 3.0 * self.patches(x, y) + grain, min=-60.0)
         reach = torch.hypot(x - self.source[0], y - self.source[1])
         layers = self.streaks(2.0 * (x - self.source[0]), reach)
@@ -169,9 +171,9 @@ def painted(
     }
     levels = Levels(
         wall=random.uniform(-13.0, -8.0),
-        blood=random.uniform(-38.0, -30.0),
+        blood=random.uniform(-46.0, -36.0),
         pericardium=random.uniform(-2.0, 5.0),
-        lung=random.uniform(-18.0, -10.0),
+        lung=random.uniform(-18.0, -11.0),
         chest=random.uniform(-12.0, -6.0),
         chest_mm=random.uniform(8.0, 18.0),
     )
@@ -181,7 +183,7 @@ def painted(
         source,
         levels,
         Texture.drawn(random, (9.0, 9.0)),
-        Texture.drawn(random, (1.8, 1.8)),
+        Texture.drawn(random, (2.4, 2.4)),
         Texture.drawn(random, (7.0, 1.3)),
         Texture.drawn(random, (12.0, 12.0)),
         (float(np.exp(random.uniform(np.log(0.25), np.log(1.0)))), random.uniform(0.01, 0.02)),
@@ -217,11 +219,16 @@ def _uneven(random: np.random.Generator, anatomy: Anatomy, nodes: Floats) -> Flo
     for _ in range(int(random.integers(1, 4))):
         at = wall.at(np.array([random.uniform(0.0, 1.0)]))[0]
         size = random.uniform(12.0, 28.0)
-        loss = random.uniform(3.0, 11.0)
+        loss = random.uniform(4.0, 14.0)
         level -= loss * np.exp(-(((nodes - at) ** 2).sum(axis=1)) / size**2)
     for _ in range(3):
         at = wall.at(np.array([random.uniform(0.0, 1.0)]))[0]
         level += random.uniform(1.0, 4.0) * np.exp(-(((nodes - at) ** 2).sum(axis=1)) / 15.0**2)
+    broad = Texture.drawn(random, (28.0, 28.0))
+    level += 3.5 * broad(*torch.from_numpy(nodes).T).numpy()
+    level -= 3.0 * np.clip((nodes[:, 1] - anatomy.base_mm) / 8.0, 0.0, 1.0)
+    for hinge in anatomy.hinges:
+        level += random.uniform(2.0, 6.0) * np.exp(-(((nodes - hinge) ** 2).sum(axis=1)) / 4.0**2)
     return level
 
 
@@ -232,7 +239,7 @@ def _roughness(
     rough = np.full(len(nodes), 0.4)
     if np.isfinite(anatomy.base_mm):
         apical = np.clip(1.0 - nodes[:, 1] / (0.55 * anatomy.base_mm), 0.0, 1.0)
-        rough += random.uniform(0.6, 1.6) * apical * (layers.cavity["lv"] < 4.0)
+        rough += random.uniform(0.4, 1.1) * apical * (layers.cavity["lv"] < 4.0)
     if "rv" in layers.cavity:
-        rough += random.uniform(0.6, 1.4) * np.clip(1.0 - layers.cavity["rv"] / 5.0, 0.0, 1.0)
+        rough += random.uniform(0.4, 1.0) * np.clip(1.0 - layers.cavity["rv"] / 5.0, 0.0, 1.0)
     return rough

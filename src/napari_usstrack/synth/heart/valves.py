@@ -87,13 +87,13 @@ class Hinged:
     opening: Callable[[float], float]
 
     def bind(self, x: torch.Tensor, y: torch.Tensor) -> Path:
-        """Turn about the moving hinge, the tip ahead of the root."""
+        """Turn about the moving hinge, the root ahead of the tip."""
         leaflet = self.leaflet
         hinges = torch.tensor([leaflet.hinge, leaflet.across], dtype=torch.float64).T
         ring = self.ring.bind(hinges[0], hinges[1])
         rest = math.atan2(*(float(axis[1] - axis[0]) for axis in hinges.flip(0)))
         share, _side = leaflet.share_and_side(x, y)
-        bow = math.radians(leaflet.open_deg) * (0.75 + 0.25 * torch.clamp(share, 0.0, 1.2))
+        bow = math.radians(leaflet.open_deg) * (1.1 - 0.3 * torch.clamp(share, 0.0, 1.2))
         dx, dy = x - leaflet.hinge[0], y - leaflet.hinge[1]
 
         def path(seconds: float) -> Plane:

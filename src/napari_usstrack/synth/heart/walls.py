@@ -26,8 +26,15 @@ State = Mapping[str, float]
 class Wall(Protocol):
     """A band of muscle around a curve."""
 
-    curve: Curve
-    thickness: Floats
+    @property
+    def curve(self) -> Curve:
+        """Line through its middle."""
+        ...
+
+    @property
+    def thickness(self) -> Floats:
+        """Thickness at every point of the curve, mm."""
+        ...
 
     def moved(self, index: Floats, offset: Floats, state: State) -> Floats:
         """Places ``(n, 2)`` of what is at these indices and offsets of the curve."""
@@ -225,3 +232,43 @@ def _each_turned(vectors: Floats, angle: Floats) -> Floats:
     cos, sin = np.cos(angle), np.sin(angle)
     x, y = vectors.T
     return np.stack([cos * x - sin * y, sin * x + cos * y], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """Thin wall between two places of another wall, as the free wall in the short axis.
+
+    Attributes
+    ----------
+    curve : Curve
+    thickness : ndarray, shape (m,)
+        mm.
+    holder : Wall
+        Carries both ends.
+    ends : tuple of tuple of float
+        Index and offset in `holder` where the curve begins and ends.
+    inward_mm : float
+        How far its middle moves against the normal when `contraction` is 1.
+    thicker : float
+        Relative thickening when `contraction` is 1.
+    """
+
+    curve: Curve
+    thickness: Floats
+    holder: Wall
+    ends: tuple[tuple[float, float], tuple[float, float]]
+    inward_mm: float
+    thicker: float
+
+    def moved(self, index: Floats, offset: Floats, state: State) -> Floats:
+        """Places ``(n, 2)`` of what is at these indices and offsets of the curve."""
+        indices, offsets = np.array(self.ends).T
+        shift = self.holder.moved(indices, offsets, state) - self.holder.moved(indices, offsets, {})
+        share = np.linspace(0.0, 1.0, len(self.curve))[:, None]
+        amount = state.get("contraction", 0.0)
+        inward = amount * self.inward_mm * np.sin(np.pi * share) * self.curve.normal
+        path = self.curve.points + (1.0 - share) * shift[0] + share * shift[1] - inward
+        normal = pick(left(np.gradient(path, axis=0)), index)
+        normal /= np.hypot(*normal.T)[:, None]
+        thick = offset * (1.0 + self.thicker * amount)
+        return pick(path, index) + thick[:, None] * normal

@@ -27,7 +27,7 @@ from napari_usstrack.synth.muscle.settings import (
 )
 from napari_usstrack.synth.muscle.truth import PennateTruth
 from napari_usstrack.synth.probe import Probe
-from napari_usstrack.synth.scene import Body, Mark, Scene
+from napari_usstrack.synth.scene import Body, Scene
 
 Floats = NDArray[np.float64]
 BODY = "muscle"
