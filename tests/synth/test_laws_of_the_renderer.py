@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_usstrack.synth.blocks import compressed
-from napari_usstrack.synth.cloud import PER_CELL, clouds
+from napari_usstrack.synth.cloud import PER_CELL, SLAB, clouds
 from napari_usstrack.synth.look import Look, Shadow
 from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.probe import FWHM, cardiac, curved, linear
@@ -152,6 +152,19 @@ def test_travel_through_the_plane_fades_speckle_and_coming_back_restores_it():
     assert same[1] < 0.6
     assert same[2] < 0.2
     assert same[4] == pytest.approx(1.0)
+
+
+def test_what_lies_beside_the_plane_comes_into_view():
+    body = replace(
+        still().bodies[0],
+        beside_db=(everywhere(-40.0),),
+        through_mm=everywhere(0.5 * SLAB * PROBE.elevation_mm),
+    )
+    scene = replace(still(), bodies=(body,), through=lambda seconds: 12.5 * seconds)
+    renderer = Renderer(scene, seed=1, size=SIZE)
+    echoes = [cloud.amplitude for cloud in renderer.clouds]
+    half, other = (float(renderer.field(echoes, f).abs().square().mean()) for f in (1, 3))
+    assert half < 0.2 * other or other < 0.2 * half
 
 
 def test_a_shadow_darkens_and_hides_the_points_in_it():

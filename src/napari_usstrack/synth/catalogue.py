@@ -11,7 +11,8 @@ import numpy as np
 from napari_usstrack.synth.heart.scenes import BUILDERS as HEART
 from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.muscle.pennate import bipennate, unipennate
-from napari_usstrack.synth.scene import Scene
+from napari_usstrack.synth.probe import Probe
+from napari_usstrack.synth.scene import Field, Scene
 
 Orientation = Literal["usual", "any"]
 SCENES: Mapping[str, Callable[..., Scene]] = {
@@ -42,4 +43,24 @@ def draw(
     """
     anatomy, scanner = np.random.default_rng([seed, *name.encode()]).spawn(2)
     scene = SCENES[name](anatomy, frames, orientation=orientation, **fixed)
-    return replace(scene, look=random_look(scene.probe, scanner))
+    restless, life = _fading(scene.probe, scanner)
+    bodies = tuple(
+        replace(body, restless=restless, lifetime_s=_scaled(body.lifetime_s, life))
+        for body in scene.bodies
+    )
+    return replace(scene, bodies=bodies, look=random_look(scene.probe, scanner))
+
+
+def _fading(probe: Probe, random: np.random.Generator) -> tuple[float, float]:
+    """Share of echoes new in every frame, and a factor of the lifetime of the rest.
+
+    Drawn so that patches fade as in real clips (``python -m
+    benchmarks.realism``): in hearts first quickly, then slowly.
+    """
+    if probe.fan:
+        return random.uniform(0.12, 0.4), random.uniform(0.25, 0.8)
+    return random.uniform(0.0, 0.05), random.uniform(0.25, 0.8)
+
+
+def _scaled(field: Field, factor: float) -> Field:
+    return lambda x, y: factor * field(x, y)

@@ -60,15 +60,27 @@ def clouds(scene: Scene, random: np.random.Generator, device: torch.device) -> l
     """
     thick = any(body.through_mm is not None for body in scene.bodies)
     seen, level = _even(scene.probe, random, scene.margin_mm, PER_CELL * (SLAB if thick else 1.0))
+    across = torch.from_numpy(random.random(len(level), dtype=np.float32)) - 0.5
     found = []
     for body in scene.bodies:
         place = scene.pose.anatomy(seen)
-        echo_db = body.echo_db(*place)
+        echo_db = _echo_db(body, place, across)
         there = echo_db > NOTHING_DB
         scale = (torch.pow(10.0, echo_db / 20.0) * level)[there]
         x, y = (axis[there] for axis in place)
-        found.append(_cloud(body, (x, y), scale, scene.probe, random, device))
+        across_mm = SLAB * scene.probe.elevation_mm * across[there]
+        found.append(_cloud(body, (x, y), scale, across_mm, random, device))
     return found
+
+
+def _echo_db(body: Body, place: Plane, across: torch.Tensor) -> torch.Tensor:
+    """Brightness of scatterers that lie from -0.5 to 0.5 of the slab off its middle."""
+    echo_db = body.echo_db(*place).clone()
+    layer = ((across + 0.5) * (1 + len(body.beside_db))).long()
+    for number, beside in enumerate(body.beside_db, start=1):
+        here = layer == number
+        echo_db[here] = beside(place[0][here], place[1][here])
+    return echo_db
 
 
 def single(scene: Scene, body: str, x: float, y: float, device: torch.device) -> Cloud:
@@ -108,7 +120,7 @@ def _cloud(
     body: Body,
     place: Plane,
     scale: torch.Tensor,
-    probe: Probe,
+    across_mm: torch.Tensor,
     random: np.random.Generator,
     device: torch.device,
 ) -> Cloud:
@@ -117,8 +129,6 @@ def _cloud(
     lifetime_s = torch.where(restless, RESTLESS_S, lifetime_s)
     through = None if body.through_mm is None else body.through_mm(*place)
     amplitude = torch.from_numpy(random.standard_normal((2, len(scale)), dtype=np.float32))
-    slab_mm = SLAB * probe.elevation_mm
-    across = (torch.from_numpy(random.random(len(scale))).float() - 0.5) * slab_mm
     x, y = (axis.to(device) for axis in place)
     scale = scale / 2.0**0.5
     return Cloud(
@@ -126,6 +136,6 @@ def _cloud(
         amplitude=(amplitude * scale).to(device),
         scale=scale.to(device),
         lifetime_s=lifetime_s.to(device),
-        across_mm=None if through is None else across.to(device),
+        across_mm=None if through is None else across_mm.to(device),
         through_mm=None if through is None else through.to(device),
     )

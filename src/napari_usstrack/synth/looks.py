@@ -20,8 +20,8 @@ def random_look(probe: Probe, random: np.random.Generator) -> Look:
 def _cardiac(probe: Probe, random: np.random.Generator) -> Look:
     draw = random.uniform
     return Look(
-        dynamic_range_db=draw(38.0, 50.0),
-        gain_db=draw(-9.0, 0.0),
+        dynamic_range_db=draw(42.0, 54.0),
+        gain_db=draw(-7.0, 1.0),
         gain_steps_db=tuple(draw(-5.0, 5.0, 4)),
         gamma=draw(1.1, 1.7),
         noise_db=draw(-58.0, -42.0),
@@ -41,9 +41,9 @@ def _cardiac(probe: Probe, random: np.random.Generator) -> Look:
 def _linear(probe: Probe, random: np.random.Generator) -> Look:
     draw = random.uniform
     return Look(
-        dynamic_range_db=draw(36.0, 48.0),
+        dynamic_range_db=draw(40.0, 53.0),
         gain_db=draw(-8.0, -1.0),
-        gain_steps_db=(draw(-2.0, 3.0), draw(-4.0, 1.0), draw(-14.0, -2.0)),
+        gain_steps_db=(draw(-2.0, 3.0), draw(-4.0, 1.0), draw(-11.0, -1.0)),
         gamma=draw(1.2, 1.8),
         noise_db=draw(-62.0, -46.0),
         noise_rise_db=draw(4.0, 14.0),

@@ -78,6 +78,10 @@ class Body:
         itself as ``exp(-t / lifetime)``.
     restless : float
         Share of the echoes' power that is new in every frame, 0 to 1.
+    beside_db : tuple of Field
+        Brightness beside the image plane: the slab of scatterers is divided
+        evenly among `echo_db` and these, and travel through the plane brings
+        one after the other into view.
     through_mm : Field or None
         How far material places move through the image plane when the scene's
         `through` is 1, mm.
@@ -88,6 +92,7 @@ class Body:
     motion: Motion = field(default_factory=Still)
     lifetime_s: Field = field(default_factory=lambda: everywhere(2.0))
     restless: float = 0.06
+    beside_db: tuple[Field, ...] = ()
     through_mm: Field | None = None
 
 
