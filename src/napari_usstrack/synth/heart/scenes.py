@@ -27,7 +27,7 @@ from napari_usstrack.synth.heart.marks import (
 from napari_usstrack.synth.heart.motion import Contraction, contraction
 from napari_usstrack.synth.heart.paint import painted
 from napari_usstrack.synth.heart.short_axis import SEGMENT_NAMES, short_axis
-from napari_usstrack.synth.heart.walls import Strip
+from napari_usstrack.synth.heart.walls import Ring, Strip
 from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.scene import Body, Field, Mark, Measures, Scene, everywhere
 
@@ -191,6 +191,10 @@ def _view(
     channels = ("contraction", second, *([own] if own else []))
     facts = {"wanted_strain_percent": 100.0 * function.strain}
     facts["disordered_segments"] = float(len(function.disorder.segments))
+    facts |= {f"ill_segment_{number}": 1.0 for number in function.disorder.segments}
+    lv = anatomy.walls["lv"]
+    if isinstance(lv, Ring):
+        facts["lengthwise_percent"] = 100.0 * lv.lengthwise
     return View(name, anatomy, marks, measures, channels, facts)
 
 
