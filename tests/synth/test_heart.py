@@ -20,8 +20,10 @@ each_scene = pytest.mark.parametrize("name", BUILDERS)
 
 
 @cache
-def scene(name, seed=1, **fixed):
-    return BUILDERS[name](seed, FRAMES, fps=FPS, **fixed)
+def scene(name, seed=1, *, healthy=True, **fixed):
+    """A healthy heart with equal beats, unless told otherwise."""
+    usual = {"disordered": 0, "equal_beats": True} if healthy else {}
+    return BUILDERS[name](seed, FRAMES, fps=FPS, **usual | fixed)
 
 
 @cache
@@ -59,7 +61,7 @@ def still(it):
 
 @each_scene
 def test_end_diastole_is_the_reference_state(name):
-    it = scene(name, equal_beats=True)
+    it = scene(name)
     x, y = (axis.reshape(-1) for axis in grid(it.body("heart").motion, 5.0))
     times = events(it, "ed")
     assert times
@@ -71,9 +73,9 @@ def test_end_diastole_is_the_reference_state(name):
 
 
 @each_scene
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2, 3])
 def test_the_motion_is_continuous_and_folds_nowhere(name, seed):
-    it = scene(name, seed)
+    it = scene(name, seed, healthy=False)
     motion = it.body("heart").motion
     x, y = grid(motion)
     path = motion.bind(x.reshape(-1), y.reshape(-1))
@@ -100,7 +102,7 @@ def test_the_motion_is_continuous_in_time(name):
 
 @each_scene
 def test_equal_beats_repeat(name):
-    it = scene(name, equal_beats=True)
+    it = scene(name)
     first, second = events(it, "ed")[:2]
     path = it.body("heart").motion.bind(*torch.tensor(group(it, "endocardium")).T)
     for share in (0.2, 0.4, 0.8):
@@ -130,13 +132,24 @@ def test_places_come_in_the_precision_asked_for(precision):
         assert body.echo_db(x, y).dtype == precision
 
 
+@each_scene
+def test_everything_follows_the_device_of_the_places(name):
+    """On the device without data, mixing it with another one is an error."""
+    it = scene(name)
+    place = torch.empty(2, 7, device="meta")
+    for body in it.bodies:
+        moved = body.motion.bind(*place)(0.3)
+        fields = [body.echo_db(*place), body.lifetime_s(*place)]
+        fields += [body.through_mm(*place)] if body.through_mm else []
+        assert all(tensor.device.type == "meta" for tensor in (*moved, *fields))
+
+
 # --- what the heart does ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", APICAL)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_healthy_ventricle_shortens_thickens_and_ejects(name, seed):
-    found = measures(name, seed, disordered=0)
+def test_a_healthy_ventricle_shortens_thickens_and_ejects(name):
+    found = measures(name)
     assert -27.0 < found["gls_percent"].min() < -7.0
     assert found["gls_endo_percent"].min() < found["gls_percent"].min()
     assert found["gls_percent"].min() < found["gls_epi_percent"].min()
@@ -150,7 +163,7 @@ def test_a_healthy_ventricle_shortens_thickens_and_ejects(name, seed):
 
 @pytest.mark.parametrize("name", APICAL)
 def test_the_base_moves_and_the_apex_hardly(name):
-    it = still(scene(name, disordered=0))
+    it = still(scene(name))
     middle = group(it, "mid-wall")
     moved = np.ptp(it.paths("heart", middle), axis=0)
     travel = np.hypot(*moved.T)
@@ -161,10 +174,9 @@ def test_the_base_moves_and_the_apex_hardly(name):
 
 
 @pytest.mark.parametrize("name", APICAL)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_an_apical_wall_keeps_its_volume(name, seed):
+def test_an_apical_wall_keeps_its_volume(name):
     """Volume swept by the wall around the long axis, within 12 percent."""
-    it = still(scene(name, seed, disordered=0))
+    it = still(scene(name))
     inside, outside = (it.paths("heart", group(it, g)) for g in ("endocardium", "epicardium"))
     apex = 10
     volumes = []
@@ -183,7 +195,7 @@ def test_an_apical_wall_keeps_its_volume(name, seed):
 
 def test_a_ring_keeps_its_volume():
     """Area times length through the plane, within 4 percent."""
-    it = still(scene("heart-sax", disordered=0))
+    it = still(scene("heart-sax"))
     area = [polygon_area(it.paths("heart", group(it, g))) for g in ("epicardium", "endocardium")]
     wall = area[0] - area[1]
     through = 1.0 + it.facts["lengthwise_percent"] / 100.0 * np.array(
@@ -194,17 +206,15 @@ def test_a_ring_keeps_its_volume():
 
 
 def test_the_ring_shortens_thickens_and_twists():
-    found = measures("heart-sax", disordered=0)
+    found = measures("heart-sax")
     assert found["circumferential_endo_percent"].min() < found["circumferential_percent"].min() < -7
     assert 15.0 < found["radial_percent"].max() < 75.0
     assert 1.0 < np.abs(found["twist_deg"]).max() < 12.0
 
 
-@each_scene
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("name", ["heart-a4c", "heart-a2c", "heart-a3c", "heart-sax"])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_ill_segments_shorten_less(name, seed):
-    if name == "heart-rv":
-        pytest.skip("its ventricles are healthy or weak as a whole")
     it = scene(name, seed, disordered=2)
     found = measures(name, seed, disordered=2)
     strains = [v for k, v in found.items() if k.startswith("strain_")]
@@ -223,8 +233,8 @@ def test_the_free_wall_of_the_right_ventricle_and_its_ring():
 
 
 def test_events_are_where_the_curves_turn():
-    it = scene("heart-a4c", disordered=0)
-    gls = measures("heart-a4c", disordered=0)["gls_percent"]
+    it = scene("heart-a4c")
+    gls = measures("heart-a4c")["gls_percent"]
     for key, frame in it.facts.items():
         if key.startswith("ed_") and key.endswith("_frame"):
             assert abs(gls[int(frame)]) < 1.0
@@ -256,7 +266,7 @@ def test_leaflets_hang_on_the_ring_and_open(name):
 # --- drawing and posing ----------------------------------------------------------------------
 
 
-@each_scene
+@pytest.mark.parametrize("name", ["heart-a3c", "heart-sax"])
 def test_a_seed_fixes_the_scene(name):
     one, same, other = (BUILDERS[name](seed, 20) for seed in (5, 5, 6))
     x, y = torch.tensor([[5.0, -10.0], [30.0, 50.0]], dtype=torch.float64)
@@ -269,8 +279,8 @@ def test_a_seed_fixes_the_scene(name):
     assert one.facts != other.facts
 
 
-@each_scene
 @pytest.mark.parametrize("orientation", ["usual", "any"])
+@pytest.mark.parametrize("name", ["heart-a2c", "heart-sax"])
 def test_the_pose_has_an_inverse(name, orientation):
     it = scene(name, orientation=orientation)
     place = torch.tensor([[3.0, 40.0, -7.0], [10.0, 80.0, 60.0]], dtype=torch.float64)
@@ -284,7 +294,7 @@ def test_the_pose_has_an_inverse(name, orientation):
 
 
 def test_no_direction_is_favoured_when_any_orientation_goes():
-    it = still(scene("heart-a4c", disordered=0))
+    it = still(scene("heart-a4c"))
     mid = group(it, "mid-wall")
     moved = it.paths("heart", mid)
     es = round(next(v for k, v in it.facts.items() if k.startswith("es_") and "frame" in k))
