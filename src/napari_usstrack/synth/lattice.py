@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+BORDER = [0, 1, 2, -3, -2, -1]
+"""Rows and columns that decide what lies beyond the grid."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,8 @@ def filled(
     shape = (lattice.rows, lattice.columns)
     held = known.reshape(shape).copy()
     wanted = np.where(known[:, None], values, 0.0).reshape(*shape, -1)
-    held[[0, -1]] = held[:, [0, -1]] = True
-    wanted[[0, -1]] = wanted[:, [0, -1]] = 0.0
+    held[BORDER] = held[:, BORDER] = True
+    wanted[BORDER] = wanted[:, BORDER] = 0.0
     soft = stiffness.reshape(shape)
     beside, below = 0.5 * (soft[:, 1:] + soft[:, :-1]), 0.5 * (soft[1:] + soft[:-1])
     centre = pull.reshape(shape) * lattice.step**2

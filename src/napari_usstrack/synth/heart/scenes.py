@@ -27,7 +27,7 @@ from napari_usstrack.synth.heart.marks import (
 from napari_usstrack.synth.heart.motion import Contraction, contraction
 from napari_usstrack.synth.heart.paint import painted
 from napari_usstrack.synth.heart.short_axis import SEGMENT_NAMES, short_axis
-from napari_usstrack.synth.heart.walls import Strip
+from napari_usstrack.synth.heart.walls import Ring, Strip
 from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.scene import Body, Field, Mark, Measures, Scene, everywhere
 
@@ -176,7 +176,7 @@ def _apical(name: str, anatomy: Anatomy, function: Function, walls: tuple[str, s
         marks += contours(rv, "rv ", 11)
         marks.append(point("tricuspid lateral", rv.curve.points[0], "annulus"))
         measures.append(free_wall_measures(rv, lv.curve.points[lv.anchor]))
-    return _view(name, anatomy, tuple(marks), together(*measures), function, "narrowing")
+    return _view(name, anatomy, tuple(marks), together(*measures), function)
 
 
 def _view(
@@ -185,12 +185,16 @@ def _view(
     marks: tuple[Mark, ...],
     measures: Measures,
     function: Function,
-    second: str,
+    *more_channels: str,
 ) -> View:
     own = function.disorder.channel
-    channels = ("contraction", second, *([own] if own else []))
+    channels = ("contraction", *more_channels, *([own] if own else []))
     facts = {"wanted_strain_percent": 100.0 * function.strain}
     facts["disordered_segments"] = float(len(function.disorder.segments))
+    facts |= {f"ill_segment_{number}": 1.0 for number in function.disorder.segments}
+    lv = anatomy.walls["lv"]
+    if isinstance(lv, Ring):
+        facts["lengthwise_percent"] = 100.0 * lv.lengthwise
     return View(name, anatomy, marks, measures, channels, facts)
 
 
@@ -260,10 +264,7 @@ def _through_mm(random: np.random.Generator, anatomy: Anatomy) -> Field | None:
 def _channels(beats: Beats, names: Sequence[str]) -> Callable[[float], list[float]]:
     def at(seconds: float) -> list[float]:
         beat = beats.at(seconds)
-        contraction = beat("contraction", seconds)
-        # the ventricle narrows a little later than it shortens
-        later = contraction * abs(contraction) ** 0.2
-        return [later if name == "narrowing" else beat(name, seconds) for name in names]
+        return [beat(name, seconds) for name in names]
 
     return at
 

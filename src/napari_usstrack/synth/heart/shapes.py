@@ -73,8 +73,8 @@ class Curve:
         """
         nearest = np.empty(len(places), dtype=np.intp)
         for part in np.array_split(np.arange(len(places)), max(1, len(places) // 4000)):
-            apart = places[part, None] - self.points[None]
-            nearest[part] = (apart**2).sum(axis=-1).argmin(axis=1)
+            x, y = (places[part, None, axis] - self.points[:, axis] for axis in (0, 1))
+            nearest[part] = (x * x + y * y).argmin(axis=1)
         apart = places - self.points[nearest]
         along = (apart * self.tangent[nearest]).sum(axis=1)
         offset = (apart * self.normal[nearest]).sum(axis=1)
@@ -117,20 +117,20 @@ def bezier(corners: Sequence[tuple[float, float] | Floats], count: int = 61) -> 
 
 def outline_distance(outline: Floats, places: Floats) -> Floats:
     """Signed distance ``(n,)`` to a closed outline ``(m, 2)``; negative inside."""
-    start, end = outline, np.roll(outline, -1, axis=0)
-    side = end - start
+    start = outline
+    side = np.roll(outline, -1, axis=0) - start
+    slant = side[:, 0] / np.where(side[:, 1] == 0, 1.0, side[:, 1])
     length2 = np.maximum((side**2).sum(axis=1), 1e-9)
     nearest = np.empty(len(places))
     inside = np.empty(len(places), dtype=bool)
     for part in np.array_split(np.arange(len(places)), max(1, len(places) // 4000)):
-        apart = places[part, None] - start
-        share = np.clip((apart * side).sum(axis=-1) / length2, 0.0, 1.0)
-        rest = apart - share[..., None] * side
-        nearest[part] = np.sqrt((rest**2).sum(axis=-1).min(axis=1))
-        x, y = places[part, None, 0], places[part, None, 1]
-        spans = (start[:, 1] > y) != (end[:, 1] > y)
-        rise = np.where(side[:, 1] == 0, 1.0, side[:, 1])
-        crossed = start[:, 0] + (y - start[:, 1]) / rise * side[:, 0] > x
+        x, y = (places[part, None, axis] - start[:, axis] for axis in (0, 1))
+        share = np.clip((x * side[:, 0] + y * side[:, 1]) / length2, 0.0, 1.0)
+        nearest[part] = np.sqrt(
+            ((x - share * side[:, 0]) ** 2 + (y - share * side[:, 1]) ** 2).min(axis=1)
+        )
+        spans = (y < 0) != (y < side[:, 1])
+        crossed = y * slant > x
         inside[part] = (spans & crossed).sum(axis=1) % 2 == 1
     return np.where(inside, -nearest, nearest)
 

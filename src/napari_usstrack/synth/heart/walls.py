@@ -59,7 +59,8 @@ class Strip:
     anchor : int
         Point of the curve that `shift_mm` moves, or `holder`.
     narrowing : float
-        Extra relative change of width when the channel `narrowing` is 1.
+        Extra relative change of width when `contraction` is 1; it comes a
+        little later than the shortening.
     rock_deg, shift_mm
         Turn and shift of the whole when `contraction` is 1.
     holder : tuple of Wall, float, float, or None
@@ -97,10 +98,11 @@ class Strip:
 
     def _turned(self, state: State) -> Floats:
         """Unit tangents after narrowing and rocking."""
-        width = 1.0 + self.narrowing * state.get("narrowing", 0.0)
+        amount = state.get("contraction", 0.0)
+        width = 1.0 + self.narrowing * amount * abs(amount) ** 0.2
         tangent = self.curve.tangent * [width, 1.0]
         tangent = tangent / np.hypot(*tangent.T)[:, None]
-        angle = np.deg2rad(self.rock_deg) * state.get("contraction", 0.0)
+        angle = np.deg2rad(self.rock_deg) * amount
         return tangent @ turn(angle).T
 
     def _anchor(self, state: State) -> Floats:
