@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.muscle.anatomy import Band, Belly, Fat, Flesh, Stack
 from napari_usstrack.synth.muscle.courses import Course, Manner, effort
 from napari_usstrack.synth.muscle.layers import Layers, Profile, Shape
 from napari_usstrack.synth.muscle.settings import (
     Orientation,
+    Reached,
     generator,
     line_marks,
-    muscle_look,
     muscle_probe,
     slow_waves,
     speckle_lifetime,
@@ -296,7 +297,11 @@ def assembled(
     tilt = math.degrees(math.atan(layers.rest.lift[1])) + pose.turn_deg
     body = Body(
         BODY,
-        echo_db=_stack(random, plan, layers, tilt, skin=orientation == "usual"),
+        echo_db=Reached(
+            _stack(random, plan, layers, tilt, skin=orientation == "usual"),
+            *(layers, pose, probe),
+            np.linspace(0.0, duration_s, 16),
+        ),
         motion=layers,
         lifetime_s=speckle_lifetime(random),
         through_mm=through_plane(random),
@@ -325,7 +330,7 @@ def assembled(
         frame_count=frame_count,
         fps=fps,
         pose=pose,
-        look=muscle_look(random),
+        look=random_look(probe, random),
         through=slow_waves(random),
         measures=lambda follow: {k: v for truth in truths for k, v in truth(follow).items()},
         margin_mm=20.0,
