@@ -27,6 +27,7 @@ from napari_usstrack.synth.scene import Body, Path, Pose, Scene
 
 Floats = NDArray[np.float64]
 BODY = "tissue"
+BRIGHTEST_DB = 5.0
 STEEPEST = 0.35
 """Largest sum of the waves' displacement gradients."""
 
@@ -138,7 +139,7 @@ class Texture:
         for angle, streaks in self.streaks:
             cos, sin = math.cos(angle), math.sin(angle)
             total = total + streaks(cos * x + sin * y, cos * y - sin * x)
-        return decibels(total)
+        return torch.clamp(decibels(total), max=BRIGHTEST_DB)
 
 
 def free(
@@ -165,7 +166,11 @@ def free(
     pose = Pose(mirrored=bool(random.random() < 0.5))
     body = Body(
         BODY,
-        echo_db=Reached(texture, motion, pose, probe, np.linspace(0.0, duration_s, 24)),
+        echo_db=Reached(
+            *(texture, motion, pose, probe),
+            seconds=np.linspace(0.0, duration_s, 24),
+            guard_mm=0.12 * extent,
+        ),
         motion=motion,
         lifetime_s=speckle_lifetime(random),
         through_mm=through_plane(random),
@@ -281,5 +286,5 @@ def _texture(random: np.random.Generator, extent: float) -> Texture:
         Mottle.draw(random, size * shape, size / shape)
         for size, shape in zip(sizes, shapes, strict=True)
     )
-    contrast = (float(even(1.0, 7.0)), float(even(0.5, 5.0)))
+    contrast = (float(even(1.0, 5.0)), float(even(0.5, 4.0)))
     return Texture(float(even(-20.0, -6.0)), contrast, (first, second), tuple(streaks))

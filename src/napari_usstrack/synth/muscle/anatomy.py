@@ -159,16 +159,16 @@ class Band:
         """Draw a sheet."""
         even = random.uniform
         level_db += float(even(-1.5, 1.5)) + facing_db(tilt_deg)
-        mottles = tuple(
-            Mottle.draw(random, float(even(*range_mm)), deep) for *range_mm, deep in _ALONG
-        )
+        thick = Mottle.draw(random, float(even(12.0, 30.0)), 40.0)
+        strong = Mottle.draw(random, float(even(4.0, 12.0)), 40.0)
+        grain = Mottle.draw(random, float(even(2.0, 5.0)), 0.9)
         return cls(
             depth=depth,
             thickness_mm=float(even(0.6, 1.2)),
             below_mm=below_mm,
             level_db=level_db,
             below_db=level_db - float(even(8.0, 12.0)),
-            mottles=(mottles[0], mottles[1], mottles[2]),
+            mottles=(thick, strong, grain),
         )
 
     def power(self, along: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
@@ -185,9 +185,6 @@ class Band:
             -torch.clamp(below - height, min=0.0) / reach
         )
         return bright + power(self.below_db + 2.0 * grain) * under
-
-
-_ALONG = ((12.0, 30.0, 40.0), (4.0, 12.0, 40.0), (2.0, 5.0, 0.9))
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,9 @@ from napari_usstrack.synth.muscle.settings import (
     Orientation,
     Reached,
     generator,
+    lie,
     line_marks,
+    moved_lie,
     muscle_probe,
     slow_waves,
     speckle_lifetime,
@@ -222,16 +224,14 @@ def _layers(
     deep = wedge.depth_mm + wedge.thickness_mm + 2.0
     upper = travel_mm * float(even(0.7, 1.0))
     below = travel_mm * float(even(0.3, 0.9))
-    tilt, bend = float(random.normal(0.0, 0.03)), float(random.normal(0.0, 2.5e-4))
-    rest = Shape(bulge=float(random.normal(0.0, 0.03)), lift=(fat_mm, tilt, bend))
+    rest = Shape(bulge=float(random.normal(0.0, 0.03)), lift=lie(random, fat_mm))
     wave = 2.0 * math.pi / float(even(110.0, 180.0))
     # The cosine is steepest at the tip: muscle shortens where tendon lengthens.
     phase = -0.5 * math.pi - wave * wedge.tip_mm
     strain = float(even(0.02, 0.1)) * (1.0 if travel_mm < 0 else -1.0)
 
     def changed(bulge: float, size: float) -> Shape:
-        rise, turn = (float(v) for v in np.clip(random.normal(0.0, size, 2), -1.0, 1.0))
-        lift = (fat_mm * (1.0 + 0.12 * rise), tilt + 0.12 * fat_mm / 35.0 * turn, bend)
+        lift = moved_lie(random, rest.lift, size)
         return Shape(bulge=rest.bulge + bulge, lift=lift)
 
     moved = float(random.normal(0.0, 1.0))

@@ -19,6 +19,8 @@ from napari_usstrack.synth.scene import NOTHING_DB, Field, Mark, Motion, Pose
 Floats = NDArray[np.float64]
 Orientation = Literal["usual", "any"]
 NODE_MM = 1.5
+FAR_MM = 50.0
+"""How far from the middle of the view tissue may lie."""
 
 
 def generator(seed: int | np.random.Generator) -> np.random.Generator:
@@ -166,9 +168,10 @@ class Reached:
 
     def _near(self, place: Plane) -> torch.Tensor:
         beam, range_mm = self.probe.beam_and_range(*place)
-        side = self.guard_mm / self.probe.beam_step
+        step_mm = torch.full_like(beam, self.probe.beam_step)
         if self.probe.fan:
-            side = side / (0.5 * self.probe.depth_mm + self.probe.radius_mm)
+            step_mm = step_mm * torch.clamp(range_mm + self.probe.radius_mm, min=1.0)
+        side = self.guard_mm / step_mm
         inside = (beam > -side) & (beam < self.probe.beams - 1 + side)
         return (
             inside & (range_mm > -self.guard_mm) & (range_mm < self.probe.depth_mm + self.guard_mm)
@@ -228,6 +231,33 @@ def tissue_marks(
         Mark(f"tissue-{i + 1}", body, float(u), float(v), group="tissue")
         for i, (u, v) in enumerate(zip(x, y, strict=True))
     ]
+
+
+def lie(random: np.random.Generator, fat_mm: float) -> tuple[float, float, float]:
+    """Draw how deep the superficial aponeurosis lies, tilted and bent, never near the skin.
+
+    Returns
+    -------
+    tuple of float
+        For `Shape.lift`.
+    """
+    tilt, bend = float(random.normal(0.0, 0.035)), float(random.normal(0.0, 2.5e-4))
+    rises = abs(tilt) * FAR_MM + max(0.0, -bend) * FAR_MM**2
+    scale = min(1.0, 0.5 * fat_mm / max(rises, 1e-9))
+    return fat_mm, tilt * scale, bend * scale
+
+
+def moved_lie(
+    random: np.random.Generator, lift: tuple[float, float, float], size: float
+) -> tuple[float, float, float]:
+    """Draw a change of `lie` with activity, by at most 40 % of the fat."""
+    rise, turn, bow = (float(v) for v in np.clip(random.normal(0.0, size, 3), -1.0, 1.0))
+    fat_mm = lift[0]
+    return (
+        fat_mm * (1.0 + 0.1 * rise),
+        lift[1] + 0.15 * turn * fat_mm / FAR_MM,
+        lift[2] + 0.15 * bow * fat_mm / FAR_MM**2,
+    )
 
 
 def line_marks(

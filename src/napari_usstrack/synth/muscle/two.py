@@ -20,6 +20,7 @@ from napari_usstrack.synth.muscle.settings import (
     Orientation,
     Reached,
     generator,
+    lie,
     line_marks,
     muscle_probe,
     slow_waves,
@@ -184,16 +185,13 @@ def _layers(
 ) -> Layers:
     even = random.uniform
     fat_mm = float(even(3.0, 9.0))
-    rest = Shape(
-        bulge=float(random.normal(0.0, 0.1)),
-        lift=(fat_mm, float(random.normal(0.0, 0.04)), float(random.normal(0.0, 2.5e-4))),
-    )
+    rest = Shape(bulge=float(random.normal(0.0, 0.1)), lift=lie(random, fat_mm))
     sign = float(random.choice([-1.0, 1.0]))
     reach = Reach(
         rest=rest,
         upper=sign * float(even(0.06, 0.2)),
         lower=-sign * float(even(0.06, 0.2)),
-        bulge=float(np.clip(random.normal(0.0, 0.05), -0.1, 0.1)),
+        bulge=float(np.clip(random.normal(0.0, 0.03), -0.06, 0.06)),
         rise=0.1 * fat_mm * float(even(-1.0, 1.0)),
         course=_course(random, duration_s)
         if manner is None
