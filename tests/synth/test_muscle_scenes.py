@@ -123,7 +123,7 @@ def check_filled(scene):
         cells = torch.stack(
             [12.0 * beam[inside] / probe.beams, 12.0 * reach[inside] / probe.depth_mm]
         )
-        assert len(torch.unique(cells.long(), dim=1).T) == 144
+        assert len(torch.unique(cells[:, cells[1] > 2].long(), dim=1).T) == 120
         assert level[inside].min() > NOTHING_DB
         assert level[inside].max() < 12.0
 
@@ -156,7 +156,7 @@ def test_rest_anatomy_and_contraction_are_physiological(name):
         assert 7.5 < facts["rest_angle_deg"] < 30.5
         assert 20.0 < facts["rest_length_mm"] < 110.0
         assert 0.0 <= facts["shortening_percent"] <= 40.0
-        assert 0.0 < facts["slide_mm"] <= 27.3
+        assert 0.0 < facts["slide_mm"] <= 30.0
 
 
 @pytest.mark.parametrize("name", PENNATE)
