@@ -10,15 +10,14 @@ import numpy as np
 
 from napari_usstrack.synth.heart.scenes import BUILDERS as HEART
 from napari_usstrack.synth.looks import random_look
-from napari_usstrack.synth.muscle.pennate import bipennate, unipennate
+from napari_usstrack.synth.muscle.scenes import BUILDERS as MUSCLE
 from napari_usstrack.synth.probe import Probe
 from napari_usstrack.synth.scene import Field, Scene
 
 Orientation = Literal["usual", "any"]
 SCENES: Mapping[str, Callable[..., Scene]] = {
     **HEART,
-    "muscle-unipennate": unipennate,
-    "muscle-bipennate": bipennate,
+    **MUSCLE,
 }
 """Names of scenes and what builds them from a random generator and a frame count."""
 

@@ -159,33 +159,32 @@ class Band:
         """Draw a sheet."""
         even = random.uniform
         level_db += float(even(-1.5, 1.5)) + facing_db(tilt_deg)
-        mottles = tuple(Mottle.draw(random, float(even(*range_mm)), 40.0) for range_mm in _ALONG)
+        thick = Mottle.draw(random, float(even(12.0, 30.0)), 40.0)
+        strong = Mottle.draw(random, float(even(4.0, 12.0)), 40.0)
+        grain = Mottle.draw(random, float(even(2.0, 5.0)), 0.9)
         return cls(
             depth=depth,
             thickness_mm=float(even(0.6, 1.2)),
             below_mm=below_mm,
             level_db=level_db,
             below_db=level_db - float(even(8.0, 12.0)),
-            mottles=(mottles[0], mottles[1], mottles[2]),
+            mottles=(thick, strong, grain),
         )
 
     def power(self, along: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
         """Power at ideal places."""
         thick, strong, grain = (mottle(along, across) for mottle in self.mottles)
-        height = self.thickness_mm * torch.clamp(1.0 + 0.3 * thick, min=0.4)
+        height = self.thickness_mm * torch.clamp(1.0 + 0.2 * thick, min=0.5)
         below = across - self.depth
         sheet = torch.sigmoid(below / 0.08) * torch.sigmoid((height - below) / 0.1)
         bright = power(self.level_db + 2.0 * strong) * sheet
         if self.below_mm <= 0:
             return bright
-        reach = self.below_mm * torch.clamp(1.0 + 0.35 * grain, min=0.3)
+        reach = self.below_mm * torch.clamp(1.0 + 0.2 * thick, min=0.3)
         under = torch.sigmoid((below - height) / 0.15) * torch.exp(
             -torch.clamp(below - height, min=0.0) / reach
         )
         return bright + power(self.below_db + 2.0 * grain) * under
-
-
-_ALONG = ((8.0, 20.0), (4.0, 12.0), (3.0, 8.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,12 +242,14 @@ class Stack:
     def __call__(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Level at material places, dB."""
         along, across = self.layers.ideal(x, y)
-        total = torch.where(across < 0, self.fat.power(x, y), 0.0)
-        for i, flesh in enumerate(self.flesh):
-            inside = across >= flesh.belly.top
-            if i + 1 < len(self.flesh):
-                inside &= across < self.flesh[i + 1].belly.top
-            total = total + torch.where(inside, flesh.power(along, across), 0.0)
+        total = torch.zeros_like(x)
+        fat = across < 0
+        total[fat] = self.fat.power(x[fat], y[fat])
+        depths = [*(flesh.belly.top for flesh in self.flesh[1:]), math.inf]
+        for flesh, end in zip(self.flesh, depths, strict=True):
+            inside = (across >= flesh.belly.top) & (across < end)
+            total[inside] = flesh.power(along[inside], across[inside])
         for band in self.bands:
-            total = total + band.power(along, across)
+            near = (across > band.depth - 2.0) & (across < band.depth + 10.0)
+            total[near] += band.power(along[near], across[near])
         return decibels(total)

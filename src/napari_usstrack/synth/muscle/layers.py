@@ -6,7 +6,8 @@ are straight and parallel. Three maps follow one another, each of which keeps
 areas exactly, so that their chain does: layers slide and stretch by amounts
 that depend on depth only; stretching that differs along the muscle thins it
 where it grows longer; every column is shifted in depth. Above the superficial
-aponeurosis the motion fades away towards the skin, which stays with the probe.
+aponeurosis the motion fades away towards the skin, which stays with the probe;
+fat there gives way as it must.
 """
 
 from __future__ import annotations
@@ -138,29 +139,29 @@ class Layers:
 
     def ideal(self, x: torch.Tensor, y: torch.Tensor) -> Plane:
         """Ideal coordinates of material places."""
-        c0, c1, c2 = self.rest.lift
         along = x / (1.0 + self.rest.stretch)
         for _ in range(NEWTON_STEPS):
             reached, rate = self._swell(along, self.rest)
             along = along - (reached - x) / rate
         _, rate = self._swell(along, self.rest)
-        return along, (y - c0 - x * (c1 + c2 * x)) * rate
+        return along, (y - _polynomial(self.rest.lift, x)) * rate
 
     def material(self, along: torch.Tensor, across: torch.Tensor) -> Plane:
         """Material places of ideal coordinates."""
-        return self._placed(along, across, self.rest)
+        x, rate = self._swell(along, self.rest)
+        return x, across / rate + _polynomial(self.rest.lift, x)
 
-    def skin_share(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """How much of the motion a place takes part in: 0 at the skin, 1 in muscle."""
-        c0, c1, c2 = self.rest.lift
-        u = torch.clamp(y / torch.clamp(c0 + x * (c1 + c2 * x), min=1.0), 0.0, 1.0)
-        return u * u * (3.0 - 2.0 * u)
+    def fat_share(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Depth in shares of that of the superficial aponeurosis: 0 at the skin, 1 in muscle."""
+        return torch.clamp(y / torch.clamp(_polynomial(self.rest.lift, x), min=0.1), 0.0, 1.0)
 
     def bind(self, x: torch.Tensor, y: torch.Tensor) -> Path:
         """Do what needs doing once for material places (mm)."""
         along, across = self.ideal(x, y)
-        share = self.skin_share(x, y)
-        still_x, still_y = x * (1.0 - share), y * (1.0 - share)
+        depth = self.fat_share(x, y)
+        share = depth * depth * (3.0 - 2.0 * depth)
+        still_x, still_y = x * (1.0 - share), torch.clamp(y, max=0.0)
+        muscle = (across > 0).to(x)
         slides = [profile(across) for profile in self.slides]
         switch = self.switch
         upper = None if switch is None else switch.share(across)
@@ -175,8 +176,10 @@ class Layers:
                 v = across * low + above * (up - low)
             for profile, factor in zip(slides, shape.slides, strict=True):
                 u = torch.add(u, profile, alpha=factor)
-            px, py = self._placed(u, v, shape)
-            return torch.addcmul(still_x, share, px), torch.addcmul(still_y, share, py)
+            reached, rate = self._swell(u, shape)
+            px = torch.addcmul(still_x, share, reached)
+            py = torch.addcmul(still_y, depth, _polynomial(shape.lift, px))
+            return px, torch.addcdiv(py, v * muscle, rate)
 
         return path
 
@@ -187,7 +190,7 @@ class Layers:
         )
         return reached, torch.cos(angle) * shape.bulge + (1.0 + shape.stretch)
 
-    def _placed(self, along: torch.Tensor, across: torch.Tensor, shape: Shape) -> Plane:
-        c0, c1, c2 = shape.lift
-        x, rate = self._swell(along, shape)
-        return x, across / rate + (x * (x * c2 + c1) + c0)
+
+def _polynomial(lift: tuple[float, float, float], x: torch.Tensor) -> torch.Tensor:
+    c0, c1, c2 = lift
+    return x * (x * c2 + c1) + c0

@@ -10,14 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.muscle.anatomy import Band, Belly, Fat, Flesh, Stack
 from napari_usstrack.synth.muscle.courses import Course, Manner, effort
 from napari_usstrack.synth.muscle.layers import Layers, Profile, Shape
 from napari_usstrack.synth.muscle.settings import (
     Orientation,
+    Reached,
     generator,
+    lie,
     line_marks,
-    muscle_look,
+    moved_lie,
     muscle_probe,
     slow_waves,
     speckle_lifetime,
@@ -204,18 +207,16 @@ def unipennate_plan(random: np.random.Generator, probe: Probe) -> Plan:
     fat_mm = float(even(3.5, 11.0))
     thick = min(float(even(12.0, 24.0)), 0.55 * probe.depth_mm - 0.5 * fat_mm)
     angle = math.radians(float(even(8.0, 30.0)))
-    slant = min(thick / math.tan(angle), 95.0)
+    slant = min(thick / math.tan(angle), 70.0)
     belly = Belly(0.0, thick, slant, float(random.normal(0.0, 0.03)) * slant)
     sheet = float(even(0.8, 2.0))
     below = thick + sheet + SLIP_MM
     depth = float(even(22.0, 40.0))
     other = Belly(below, below + depth, -depth / math.tan(math.radians(float(even(15.0, 35.0)))))
     stretch = float(random.normal(0.0, 0.04))
-    pull = Contraction.draw(random, belly, stretch, 26.0)
     part = float(even(0.45, 0.75))
+    pull = Contraction.draw(random, belly, stretch, FARTHEST_MM / max(part, 1.0 - part))
     upper, lower = pull.slide_mm * (1.0 - part), -pull.slide_mm * part
-    scale = min(1.0, FARTHEST_MM / max(abs(upper), abs(lower), 1e-6))
-    upper, lower = upper * scale, lower * scale
     slip = float(random.normal(0.0, 2.0))
     main = ((0.0, upper), (thick, lower), (thick + sheet, lower), (below, lower + slip))
     bottom = (other.bottom, float(random.normal(0.0, 2.0)))
@@ -243,7 +244,7 @@ def bipennate_plan(random: np.random.Generator, probe: Probe) -> Plan:
     second = float(even(9.0, min(15.0, 0.5 * room)))
     sheet = float(even(0.7, 1.4))
     slants = [
-        min(thick / math.tan(math.radians(float(even(9.0, 20.0)))), 80.0)
+        min(thick / math.tan(math.radians(float(even(9.0, 20.0)))), 65.0)
         for thick in (first, second)
     ]
     upper = Belly(0.0, first, slants[0], float(random.normal(0.0, 0.03)) * slants[0])
@@ -296,7 +297,11 @@ def assembled(
     tilt = math.degrees(math.atan(layers.rest.lift[1])) + pose.turn_deg
     body = Body(
         BODY,
-        echo_db=_stack(random, plan, layers, tilt, skin=orientation == "usual"),
+        echo_db=Reached(
+            _stack(random, plan, layers, tilt, skin=orientation == "usual"),
+            *(layers, pose, probe),
+            np.linspace(0.0, duration_s, 16),
+        ),
         motion=layers,
         lifetime_s=speckle_lifetime(random),
         through_mm=through_plane(random),
@@ -325,7 +330,7 @@ def assembled(
         frame_count=frame_count,
         fps=fps,
         pose=pose,
-        look=muscle_look(random),
+        look=random_look(probe, random),
         through=slow_waves(random),
         measures=lambda follow: {k: v for truth in truths for k, v in truth(follow).items()},
         margin_mm=20.0,
@@ -350,21 +355,13 @@ def drawn_layers(
     random: np.random.Generator, plan: Plan, duration_s: float, manner: Manner | None
 ) -> Layers:
     """Draw the shape at rest and how the muscle is driven."""
-    tilt = float(random.normal(0.0, 0.025))
-    bend = float(random.normal(0.0, 2.5e-4))
-    fat = 0.12 * plan.fat_mm
-    rest = Shape(bulge=float(random.normal(0.0, 0.08)), lift=(plan.fat_mm, tilt, bend))
+    rest = Shape(bulge=float(random.normal(0.0, 0.08)), lift=lie(random, plan.fat_mm))
 
     def changed(stretch: float, size: float) -> Shape:
-        rise, turn, bow = np.clip(random.normal(0.0, size, 3), -1.0, 1.0)
         return Shape(
             stretch=stretch,
             bulge=rest.bulge + float(np.clip(random.normal(0.0, 0.05 * size), -0.1, 0.1)),
-            lift=(
-                plan.fat_mm + fat * float(rise),
-                tilt + fat / 35.0 * float(turn),
-                bend + 0.3 * fat / 35.0**2 * float(bow),
-            ),
+            lift=moved_lie(random, rest.lift, size),
         )
 
     turning = random.random() < 0.5

@@ -9,14 +9,18 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from napari_usstrack.synth.look import Look
 from napari_usstrack.synth.muscle.courses import Effort, effort
 from napari_usstrack.synth.muscle.texture import Mottle
-from napari_usstrack.synth.probe import Probe, linear
-from napari_usstrack.synth.scene import Field, Mark, Pose
+from napari_usstrack.synth.probe import Plane, Probe, linear
+from napari_usstrack.synth.scene import NOTHING_DB, Field, Mark, Motion, Pose
 
+Floats = NDArray[np.float64]
 Orientation = Literal["usual", "any"]
+NODE_MM = 1.5
+FAR_MM = 50.0
+"""How far from the middle of the view tissue may lie."""
 
 
 def generator(seed: int | np.random.Generator) -> np.random.Generator:
@@ -30,30 +34,6 @@ def muscle_probe(random: np.random.Generator) -> Probe:
         depth_mm=float(random.uniform(38.0, 58.0)),
         width_mm=float(random.uniform(42.0, 64.0)),
         mhz=float(random.uniform(5.5, 9.0)),
-    )
-
-
-def muscle_look(random: np.random.Generator) -> Look:
-    """Draw a scanner's settings, from clear and dark to hazy and flat."""
-    even = random.uniform
-    return Look(
-        dynamic_range_db=float(even(48.0, 62.0)),
-        gain_db=float(even(-3.0, 3.0)),
-        gain_steps_db=(
-            0.0,
-            float(even(-2.0, 2.0)),
-            float(even(-5.0, 1.0)),
-            float(even(-14.0, 0.0)),
-        ),
-        gamma=float(even(1.3, 2.3)),
-        noise_db=float(even(-58.0, -44.0)),
-        noise_rise_db=float(even(6.0, 16.0)),
-        clutter_db=float(even(-40.0, -26.0)) if random.random() < 0.6 else -300.0,
-        clutter_mm=float(even(4.0, 12.0)),
-        haze_db=float(even(-46.0, -36.0)) if random.random() < 0.4 else -300.0,
-        dropout_db=float(even(3.0, 12.0)) if random.random() < 0.3 else 0.0,
-        persistence=float(even(0.0, 0.35)) if random.random() < 0.6 else 0.0,
-        block_quality=float(even(2.0, 12.0)) if random.random() < 0.3 else 0.0,
     )
 
 
@@ -137,6 +117,67 @@ def speckle_lifetime(random: np.random.Generator) -> Field:
     return lambda x, y: torch.clamp(torch.exp(typical + 0.4 * mottle(x, y)), 0.3, 5.0)
 
 
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """Brightness of a body, and nothing where it never comes into view.
+
+    Attributes
+    ----------
+    echo_db : Field
+        The brightness.
+    motion : Motion
+        How the body moves.
+    pose : Pose
+    probe : Probe
+    seconds : sequence of float
+        Times to look at.
+    guard_mm : float
+        How far around the view still counts.
+    """
+
+    echo_db: Field
+    motion: Motion
+    pose: Pose
+    probe: Probe
+    seconds: Sequence[float] | Floats
+    guard_mm: float = 4.0
+
+    def __call__(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Level at material places, dB."""
+        level = torch.full_like(x, NOTHING_DB)
+        if not len(x):
+            return level
+        near = self._reaching(x, y)
+        level[near] = self.echo_db(x[near], y[near])
+        return level
+
+    def _reaching(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Whether the node nearest to a place comes into view."""
+        left, top = float(x.min()), float(y.min())
+        columns = int((float(x.max()) - left) / NODE_MM) + 2
+        rows = int((float(y.max()) - top) / NODE_MM) + 2
+        nodes = torch.arange(rows * columns, device=x.device)
+        across = (nodes % columns).to(x) * NODE_MM + left
+        down = torch.div(nodes, columns, rounding_mode="floor").to(x) * NODE_MM + top
+        path = self.motion.bind(across, down)
+        near = torch.zeros_like(across, dtype=torch.bool)
+        for seconds in self.seconds:
+            near |= self._near(self.pose.seen(path(float(seconds)), float(seconds)))
+        row, column = (((v - v0) / NODE_MM).round().long() for v, v0 in ((y, top), (x, left)))
+        return near.take(row * columns + column)
+
+    def _near(self, place: Plane) -> torch.Tensor:
+        beam, range_mm = self.probe.beam_and_range(*place)
+        step_mm = torch.full_like(beam, self.probe.beam_step)
+        if self.probe.fan:
+            step_mm = step_mm * torch.clamp(range_mm + self.probe.radius_mm, min=1.0)
+        side = self.guard_mm / step_mm
+        inside = (beam > -side) & (beam < self.probe.beams - 1 + side)
+        return (
+            inside & (range_mm > -self.guard_mm) & (range_mm < self.probe.depth_mm + self.guard_mm)
+        )
+
+
 def slow_waves(random: np.random.Generator) -> Callable[[float], float]:
     """Draw a slow course from -1 to 1 for motion through the image plane."""
     hertz, phase = float(random.uniform(0.2, 1.5)), float(random.uniform(0.0, 6.3))
@@ -160,6 +201,7 @@ def tissue_marks(
     *,
     body: str,
     edge: float = 0.04,
+    keep: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
 ) -> list[Mark]:
     """Draw random material points that lie in the view in the reference state.
 
@@ -174,16 +216,48 @@ def tissue_marks(
         Their body.
     edge : float
         Share of the view along its border without points.
+    keep : callable, optional
+        Material places to whether they may hold a point.
     """
-    beam, reach = random.uniform(edge, 1.0 - edge, (2, count))
+    beam, reach = random.uniform(edge, 1.0 - edge, (2, count * (1 if keep is None else 8)))
     places = probe.place(
         torch.from_numpy(beam * (probe.beams - 1)), torch.from_numpy(reach * probe.depth_mm)
     )
     x, y = pose.anatomy(places)
+    if keep is not None:
+        kept = keep(x, y)
+        x, y = x[kept][:count], y[kept][:count]
     return [
-        Mark(f"tissue-{i + 1}", body, float(x[i]), float(y[i]), group="tissue")
-        for i in range(count)
+        Mark(f"tissue-{i + 1}", body, float(u), float(v), group="tissue")
+        for i, (u, v) in enumerate(zip(x, y, strict=True))
     ]
+
+
+def lie(random: np.random.Generator, fat_mm: float) -> tuple[float, float, float]:
+    """Draw how deep the superficial aponeurosis lies, tilted and bent, never near the skin.
+
+    Returns
+    -------
+    tuple of float
+        For `Shape.lift`.
+    """
+    tilt, bend = float(random.normal(0.0, 0.035)), float(random.normal(0.0, 2.5e-4))
+    rises = abs(tilt) * FAR_MM + max(0.0, -bend) * FAR_MM**2
+    scale = min(1.0, 0.5 * fat_mm / max(rises, 1e-9))
+    return fat_mm, tilt * scale, bend * scale
+
+
+def moved_lie(
+    random: np.random.Generator, lift: tuple[float, float, float], size: float
+) -> tuple[float, float, float]:
+    """Draw a change of `lie` with activity, by at most 40 % of the fat."""
+    rise, turn, bow = (float(v) for v in np.clip(random.normal(0.0, size, 3), -1.0, 1.0))
+    fat_mm = lift[0]
+    return (
+        fat_mm * (1.0 + 0.1 * rise),
+        lift[1] + 0.15 * turn * fat_mm / FAR_MM,
+        lift[2] + 0.15 * bow * fat_mm / FAR_MM**2,
+    )
 
 
 def line_marks(

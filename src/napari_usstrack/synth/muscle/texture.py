@@ -39,11 +39,10 @@ class Mottle:
         column, u = _cell(along / self.along_mm)
         row, v = _cell(across / self.across_mm)
         table = self.table.to(along).ravel()
-        corner = lambda down, right: table[
-            torch.remainder(row + down, TABLE) * TABLE + torch.remainder(column + right, TABLE)
-        ]
-        upper = torch.lerp(corner(0, 0), corner(0, 1), u)
-        lower = torch.lerp(corner(1, 0), corner(1, 1), u)
+        left, right = (torch.remainder(column + step, TABLE) for step in (0, 1))
+        above, below = (torch.remainder(row + step, TABLE) * TABLE for step in (0, 1))
+        upper = torch.lerp(table.take(above + left), table.take(above + right), u)
+        lower = torch.lerp(table.take(below + left), table.take(below + right), u)
         return torch.lerp(upper, lower, v)
 
 
@@ -73,8 +72,8 @@ class Streaks:
         Share of cells with a streak.
     level_db : tuple of float
         Weakest and strongest.
-    numbers : tensor, shape (5, TABLE, TABLE)
-        Random numbers from 0 to 1.
+    numbers : tensor, shape (TABLE * TABLE, 5)
+        Random numbers from 0 to 1, lane by lane.
     wander : Mottle
         Shifts places across by its value times a tenth of the spacing.
     """
@@ -99,7 +98,7 @@ class Streaks:
         level_db: tuple[float, float],
     ) -> Streaks:
         """Draw a pattern."""
-        numbers = torch.from_numpy(random.random((5, TABLE, TABLE)).astype(np.float32))
+        numbers = torch.from_numpy(random.random((TABLE * TABLE, 5)).astype(np.float32))
         wander = Mottle.draw(random, 0.8 * length_mm[1], 2.5 * spacing_mm)
         return cls(spacing_mm, width_mm, length_mm, occupancy, level_db, numbers, wander)
 
@@ -107,19 +106,19 @@ class Streaks:
         """Power of the streaks at places, 1 for 0 dB."""
         bent = across / self.spacing_mm + 0.1 * self.wander(along, across)
         lane = bent.floor()
-        row = torch.remainder(lane.long(), TABLE)
+        first = torch.remainder(lane.long(), TABLE) * TABLE
         numbers = self.numbers.to(along)
         shortest, longest = self.length_mm
-        length = shortest + (longest - shortest) * numbers[0, row, 0] ** 2
-        place = along / length + numbers[0, row, 1] * TABLE
+        own = numbers[:, 0].take(first)
+        length = shortest + (longest - shortest) * own * own
+        place = along / length + numbers[:, 1].take(first) * TABLE
         cell = place.floor()
-        drawn = numbers[:, row, torch.remainder(cell.long(), TABLE)]
+        drawn = numbers.index_select(0, first + torch.remainder(cell.long(), TABLE)).unbind(1)
         weakest, strongest = self.level_db
         level = torch.pow(10.0, (weakest + (strongest - weakest) * drawn[1]) / 10.0)
-        middle = 0.3 + 0.4 * drawn[2]
-        off = (bent - lane - middle) * (self.spacing_mm / self.width_mm)
+        off = (bent - lane - 0.3 - 0.4 * drawn[2]) * (self.spacing_mm / self.width_mm)
         half = 0.3 + 0.2 * drawn[3]
-        end = torch.clamp((half - (place - cell - 0.5).abs()) / 0.12, 0.0, 1.0)
+        end = torch.clamp((half - (place - cell - 0.5).abs()) / 0.15, 0.0, 1.0)
         there = (drawn[4] < self.occupancy).to(along)
         return level * torch.exp(-4.0 * math.log(2.0) * off * off) * end * there
 
