@@ -158,7 +158,7 @@ def free(
     """
     random = generator(seed)
     probe = _probe(random)
-    fps = float(random.uniform(20.0, 80.0))
+    fps = float(random.uniform(20.0, 60.0))
     duration_s = frame_count / fps
     extent = 0.5 * probe.depth_mm
     motion = _flow(random, extent, duration_s)

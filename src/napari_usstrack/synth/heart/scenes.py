@@ -51,7 +51,7 @@ class Options:
         How many segments do not contract as they should; None for a random
         number from 0 to 3.
     fps : float or None
-        Frames per second; None for 40 to 80.
+        Frames per second; None for 25 to 55.
     equal_beats : bool
         All beats alike.
     """
@@ -200,7 +200,7 @@ def _view(
 
 def _scene(seed: Seed, options: Options, draw: Draw) -> Scene:
     random = np.random.default_rng(seed)
-    fps = options.fps or float(random.uniform(40.0, 80.0))
+    fps = options.fps or float(random.uniform(25.0, 55.0))
     beats = Beats.drawn(random, options.frame_count / fps, equal=options.equal_beats)
     view, layers, motion = _unfolded(random, options, draw, beats, options.frame_count / fps)
     probe = drawn_probe(random, view.anatomy)

@@ -14,6 +14,7 @@ Course = Callable[[float], float]
 
 Manner = Literal["slow", "fast", "cycles", "still"]
 MANNERS: tuple[Manner, ...] = ("slow", "fast", "cycles")
+CHANCES = (0.2, 0.45, 0.35)
 
 
 def eased(share: float) -> float:
@@ -127,7 +128,7 @@ def effort(random: np.random.Generator, duration_s: float, manner: Manner | None
     manner : {"slow", "fast", "cycles", "still"}, optional
         Drawn when not given.
     """
-    kind = manner or str(random.choice(MANNERS))
+    kind = manner or str(random.choice(MANNERS, p=CHANCES))
     shaky = random.random() < 0.4
     tremor = tremble(random, 0.05) if shaky else Tremor()
     if kind == "cycles":
@@ -139,7 +140,7 @@ def effort(random: np.random.Generator, duration_s: float, manner: Manner | None
 
 def push(random: np.random.Generator, duration_s: float, *, fast: bool) -> Push:
     """Draw one contraction, fast as in a sudden push or slow as in a ramp."""
-    rise_s = float(random.uniform(0.1, 0.3) if fast else random.uniform(1.0, 3.0))
+    rise_s = float(random.uniform(0.1, 0.3) if fast else random.uniform(0.5, 2.0))
     fall_s = rise_s * float(random.uniform(0.8, 2.5))
     hold_s = float(random.uniform(0.1, 0.8)) * (1.0 if fast else 1.5)
     middle_s = float(random.uniform(0.2, 0.7)) * duration_s

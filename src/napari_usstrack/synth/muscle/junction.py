@@ -137,7 +137,7 @@ def junction(
     """
     random = generator(seed)
     probe = muscle_probe(random)
-    fps = float(random.uniform(20.0, 80.0))
+    fps = float(random.uniform(20.0, 60.0))
     duration_s = frame_count / fps
     travel_mm = float(random.uniform(5.0, min(20.0, 0.4 * probe.width)) * random.choice([-1, 1]))
     wedge = drawn_wedge(random, probe, travel_mm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ Floats = NDArray[np.float64]
 BODY = "muscle"
 STEEPEST_DEG = 46.0
 FARTHEST_MM = 15.0
+SLICES_BESIDE = 3
+"""How many other sets of fascicles lie in the slab beside the imaged slice."""
 SLIP_MM = 0.8
 """Thickness of the loose tissue in which muscles slide past each other."""
 
@@ -290,18 +292,19 @@ def assembled(
     manner: Manner | None,
 ) -> Scene:
     """Scene of a plan: motion, brightness, points, measures, view and scanner."""
-    fps = float(random.uniform(20.0, 80.0))
+    fps = float(random.uniform(20.0, 60.0))
     duration_s = frame_count / fps
     layers = drawn_layers(random, plan, duration_s, manner)
     pose = view(random, probe, duration_s, orientation)
     tilt = math.degrees(math.atan(layers.rest.lift[1])) + pose.turn_deg
+    stack = _stack(random, plan, layers, tilt, skin=orientation == "usual")
+    beside = [replace(stack, flesh=_flesh(random, plan, tilt)) for _ in range(SLICES_BESIDE)]
+    times = np.linspace(0.0, duration_s, 16)
+    here, *others = (Reached(each, layers, pose, probe, times) for each in (stack, *beside))
     body = Body(
         BODY,
-        echo_db=Reached(
-            _stack(random, plan, layers, tilt, skin=orientation == "usual"),
-            *(layers, pose, probe),
-            np.linspace(0.0, duration_s, 16),
-        ),
+        echo_db=here,
+        beside_db=tuple(others),
         motion=layers,
         lifetime_s=speckle_lifetime(random),
         through_mm=through_plane(random),
@@ -391,8 +394,11 @@ def _stack(
     for depth in plan.sheets_mm[1:]:
         below = float(random.uniform(0.5, 2.0))
         bands.append(Band.draw(random, depth, below_mm=below, tilt_deg=tilt_deg))
-    flesh = [Flesh.draw(random, belly, tilt_deg) for belly in plan.bellies]
-    return Stack(layers, Fat.draw(random, skin=skin), flesh, bands)
+    return Stack(layers, Fat.draw(random, skin=skin), _flesh(random, plan, tilt_deg), bands)
+
+
+def _flesh(random: np.random.Generator, plan: Plan, tilt_deg: float) -> list[Flesh]:
+    return [Flesh.draw(random, belly, tilt_deg) for belly in plan.bellies]
 
 
 def _on_layer(layers: Layers, depth: float, probe: Probe, count: int = 7) -> Floats:

@@ -185,11 +185,11 @@ def slow_waves(random: np.random.Generator) -> Callable[[float], float]:
 
 
 def through_plane(random: np.random.Generator) -> Field | None:
-    """Draw motion through the image plane of up to 2 mm, none in most scenes."""
-    if random.random() < 0.7:
+    """Draw motion through the image plane of up to 2 mm, none in some scenes."""
+    if random.random() < 0.15:
         return None
     mottle = Mottle.draw(random, 25.0, 15.0)
-    size = float(random.uniform(0.2, 0.8))
+    size = float(random.uniform(0.2, 1.3))
     return lambda x, y: size * (1.0 + 0.5 * mottle(x, y))
 
 

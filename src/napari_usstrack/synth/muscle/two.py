@@ -142,7 +142,7 @@ def two_muscles(
     """
     random = generator(seed)
     probe = muscle_probe(random)
-    fps = float(random.uniform(20.0, 80.0))
+    fps = float(random.uniform(20.0, 60.0))
     duration_s = frame_count / fps
     border = float(random.uniform(11.0, 0.5 * probe.depth_mm))
     layers = _layers(random, border, duration_s, manner)
