@@ -143,6 +143,8 @@ class VesselTissue:
     wall_mm : float
         Thickness of intima and media together.
     blood_db, media_db, around_db : float
+    fat_mm : float
+        Thickness of skin and fat.
     fat : Fat
     mottles : tuple of Mottle
         Of the surroundings, and along the wall.
@@ -155,6 +157,7 @@ class VesselTissue:
     blood_db: float
     media_db: float
     around_db: float
+    fat_mm: float
     fat: Fat
     mottles: tuple[Mottle, Mottle]
     strands: Streaks
@@ -168,8 +171,13 @@ class VesselTissue:
         intima = power(-8.0 + 1.5 * shine) * facing * _sheet(beyond, 0.0, 0.18)
         outer = power(0.0 + 1.5 * shine) * (0.08 + facing) * _sheet(beyond, self.wall_mm, 0.7)
         media = power(self.media_db) * _sheet(beyond, 0.0, self.wall_mm)
-        around = power(self.around_db + 2.5 * self.mottles[0](x, y)) + self.strands(x, y)
-        around = around + torch.where(y < 5.0, self.fat.power(x, y), 0.0)
+        along = y - 0.6 * (self.motion.axis(x) - self.motion.depth_mm)
+        around = power(self.around_db + 2.5 * self.mottles[0](x, along)) + self.strands(x, along)
+        fat = torch.sigmoid((self.fat_mm + 0.25 * shine - y) / 0.25)
+        fascia = power(-4.0 + shine) * torch.exp(
+            -((y - self.fat_mm - 0.25 * shine) / 0.35).square()
+        )
+        around = torch.lerp(around, self.fat.power(x, y), fat) + fascia
         outside = torch.sigmoid((beyond - self.wall_mm - 0.6) / 0.12)
         blood = power(self.blood_db) * torch.sigmoid(-beyond / 0.05)
         return decibels(blood + intima + media + outer + around * outside)
@@ -298,15 +306,16 @@ def _tissue(
         blood_db=float(even(-46.0, -36.0)),
         media_db=float(even(-30.0, -24.0)),
         around_db=float(even(-22.0, -15.0)),
+        fat_mm=float(even(2.5, 6.0)),
         fat=Fat.draw(random, skin=skin),
-        mottles=(Mottle.draw(random, 6.0, 1.5), Mottle.draw(random, 6.0, 20.0)),
+        mottles=(Mottle.draw(random, 7.0, 1.2), Mottle.draw(random, 9.0, 20.0)),
         strands=Streaks.draw(
             random,
-            spacing_mm=float(even(1.5, 3.0)),
-            width_mm=float(even(0.3, 0.6)),
-            length_mm=(4.0, float(even(10.0, 25.0))),
+            spacing_mm=float(even(1.2, 2.2)),
+            width_mm=float(even(0.2, 0.4)),
+            length_mm=(6.0, float(even(14.0, 35.0))),
             occupancy=float(even(0.3, 0.7)),
-            level_db=(-16.0, float(even(-9.0, -4.0))),
+            level_db=(-20.0, float(even(-11.0, -6.0))),
         ),
     )
 

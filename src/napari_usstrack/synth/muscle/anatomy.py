@@ -98,25 +98,25 @@ class Flesh:
             width_mm=float(even(0.3, 0.5)),
             length_mm=(float(even(4.0, 10.0)), float(even(16.0, 32.0))),
             occupancy=float(even(0.35, 0.65)),
-            level_db=(-15.0 + loss, float(even(-7.0, -3.0)) + loss),
+            level_db=(-17.0 + loss, float(even(-8.5, -4.0)) + loss),
         )
         fine = Streaks.draw(
             random,
             spacing_mm=float(even(0.7, 1.1)),
             width_mm=float(even(0.22, 0.35)),
             length_mm=(3.0, float(even(7.0, 14.0))),
-            occupancy=float(even(0.3, 0.6)),
+            occupancy=float(even(0.2, 0.5)),
             level_db=(-22.0 + loss, float(even(-15.0, -11.0)) + loss),
         )
         mottles = (Mottle.draw(random, 9.0, 5.0), Mottle.draw(random, 5.0, 0.7))
-        return cls(belly, float(even(-31.0, -24.0)), mottles, (strong, fine))
+        return cls(belly, float(even(-27.5, -20.5)), mottles, (strong, fine))
 
     def power(self, along: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
         """Power at ideal places."""
         fibre = self.belly.fibre(along, across)
         broad, thin = (mottle(*fibre) for mottle in self.mottles)
         rim = torch.clamp((self.belly.bottom - across) / 1.5, 0.0, 1.0)
-        dark = power(self.dark_db - 5.0 * (1.0 - rim) + 2.5 * broad + 2.5 * thin)
+        dark = power(self.dark_db - 5.0 * (1.0 - rim) + 2.2 * broad + 2.2 * thin)
         bright = sum((sheet(*fibre) for sheet in self.sheets), torch.zeros_like(along))
         return dark + bright * torch.pow(10.0, 0.25 * broad) * (0.25 + 0.75 * rim)
 
@@ -210,7 +210,7 @@ class Fat:
         )
         mottles = (Mottle.draw(random, 14.0, 0.8), Mottle.draw(random, 10.0, 3.0))
         return cls(
-            float(even(-18.0, -13.0)), float(even(0.9, 1.6)) if skin else -1e9, mottles, septa
+            float(even(-16.0, -11.0)), float(even(0.9, 1.6)) if skin else -1e9, mottles, septa
         )
 
     def power(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -358,7 +358,8 @@ def drawn_layers(
     random: np.random.Generator, plan: Plan, duration_s: float, manner: Manner | None
 ) -> Layers:
     """Draw the shape at rest and how the muscle is driven."""
-    rest = Shape(bulge=float(random.normal(0.0, 0.08)), lift=lie(random, plan.fat_mm))
+    bulge = float(np.clip(random.normal(0.0, 0.06), -0.13, 0.13))
+    rest = Shape(bulge=bulge, lift=lie(random, plan.fat_mm))
 
     def changed(stretch: float, size: float) -> Shape:
         return Shape(

@@ -185,7 +185,8 @@ def _layers(
 ) -> Layers:
     even = random.uniform
     fat_mm = float(even(3.0, 9.0))
-    rest = Shape(bulge=float(random.normal(0.0, 0.1)), lift=lie(random, fat_mm))
+    bulge = float(np.clip(random.normal(0.0, 0.08), -0.16, 0.16))
+    rest = Shape(bulge=bulge, lift=lie(random, fat_mm))
     sign = float(random.choice([-1.0, 1.0]))
     reach = Reach(
         rest=rest,
