@@ -261,8 +261,8 @@ def four_chambers(
         (
             (outer(lv, count=100), 0.0),
             (thinned(rv_cavity, 80), float(rv.thickness[0])),
-            (la, 2.0),
-            (ra, 2.0),
+            (la, random.uniform(1.5, 4.5)),
+            (ra, random.uniform(1.5, 4.5)),
         ),
         muscles=(
             *papillary(random, lv, random.uniform(0.66, 0.74)),
@@ -285,7 +285,7 @@ def two_chambers(random: np.random.Generator, function: Function) -> Anatomy:
     return Anatomy(
         {"lv": lv},
         {"lv": cavity, "la": la, "mitral": orifice(left, right)},
-        ((outer(lv, count=100), 0.0), (la, 2.0)),
+        ((outer(lv, count=100), 0.0), (la, random.uniform(1.5, 4.5))),
         muscles=papillary(random, lv, random.uniform(0.26, 0.36)),
         hinges=(left, right),
         leaflets=mitral(random, left, right, random.uniform(0.4, 0.6)),
@@ -310,7 +310,7 @@ def long_axis(random: np.random.Generator, function: Function) -> Anatomy:
             **{"lv": cavity, "la": la, "aorta": aorta},
             **{"mitral": orifice(left, joint), "outflow": orifice(root, right)},
         },
-        ((outer(lv, count=100), 0.0), (la, 2.0), (aorta, 2.0)),
+        ((outer(lv, count=100), 0.0), (la, random.uniform(1.5, 4.5)), (aorta, 2.0)),
         muscles=papillary(random, lv, random.uniform(0.26, 0.34)),
         hinges=(left, joint, right),
         leaflets=(*mitral_pair, *_aortic(random, root, right)),

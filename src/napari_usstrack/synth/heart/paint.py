@@ -45,12 +45,13 @@ class Texture:
 
 @dataclass(frozen=True)
 class Levels:
-    """Mean echoes in dB."""
+    """Mean echoes in dB; `fade` is the loss behind the pericardium in dB per mm."""
 
     wall: float
     blood: float
     pericardium: float
     lung: float
+    fade: float
     chest: float
     chest_mm: float
 
@@ -132,8 +133,8 @@ class Paint:
         """Lung with its haze, and the chest wall near the probe."""
         levels = self.levels
         apart = torch.clamp(of["hull"], min=0.0)
-        lung = levels.lung - 14.0 * (1.0 - of["facing_hull"] ** 2) - 0.7 * apart
-        lung = torch.clamp(lung + 3.0 * self.patches(x, y) + grain, min=-60.0)
+        lung = levels.lung - 10.0 * (1.0 - of["facing_hull"] ** 2) - levels.fade * apart
+        lung = torch.clamp(lung + 4.0 * self.patches(x, y) + 2.0 * grain, min=-60.0)
         reach = torch.hypot(x - self.source[0], y - self.source[1])
         layers = self.streaks(2.0 * (x - self.source[0]), reach)
         chest = levels.chest + 3.0 * layers + 1.5 * grain
@@ -173,7 +174,8 @@ def painted(
         wall=random.uniform(-13.0, -8.0),
         blood=random.uniform(-46.0, -36.0),
         pericardium=random.uniform(-2.0, 5.0),
-        lung=random.uniform(-18.0, -11.0),
+        lung=random.uniform(-17.0, -7.0),
+        fade=random.uniform(0.35, 1.0),
         chest=random.uniform(-12.0, -6.0),
         chest_mm=random.uniform(8.0, 18.0),
     )
