@@ -237,6 +237,19 @@ def test_fascicles_shorten_as_much_as_the_facts_say_and_pennation_rises():
             assert angles[0] < angles[1] < angles[2], seed
 
 
+def test_aponeuroses_are_bright_and_muscle_is_dark():
+    for seed in SEEDS:
+        scene = BUILDERS["muscle-unipennate"](seed, FRAMES)
+        body = scene.bodies[0]
+        level = lambda groups, down: body.echo_db(
+            *torch.tensor([(m.x, m.y + down) for m in scene.marks if m.group in groups]).T
+        )
+        sheets = torch.cat([level(["superficial"], -0.4), level(["deep"], 0.3)])
+        flesh = level([f"fascicle-{i}" for i in range(1, 5)], 0.0)
+        assert sheets[sheets > NOTHING_DB].median() > -6.0
+        assert -34.0 < flesh[flesh > NOTHING_DB].median() < -12.0
+
+
 def test_straight_fascicles_stay_straight_when_layers_slide_evenly():
     rest = Shape(lift=(6.0, 0.05, 0.0), slides=(0.0,))
     layers = Layers(
