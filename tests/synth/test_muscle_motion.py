@@ -210,3 +210,13 @@ def test_ideal_coordinates_and_back(bulge):
     back = layers.material(*layers.ideal(x, y))
     torch.testing.assert_close(back[0], x, atol=1e-10, rtol=0)
     torch.testing.assert_close(back[1], y, atol=1e-10, rtol=0)
+
+
+@each_scene
+def test_motion_computes_where_its_places_are(name):
+    """On any device: the one without storage refuses to meet tensors of another."""
+    scene = BUILDERS[name](1, FRAMES)
+    x, y = torch.empty(2, 10, device="meta")
+    for axis in scene.bodies[0].motion.bind(x, y)(0.2):
+        assert axis.device.type == "meta"
+        assert axis.dtype == torch.float32

@@ -89,9 +89,8 @@ def test_tissue_points_start_in_view(name):
         x, y = torch.tensor(
             [(m.x, m.y) for m in scene.marks if m.group == "tissue"], dtype=torch.float64
         ).T
-        beam, reach = scene.probe.beam_and_range(
-            *scene.pose._turned((x, y), scene.pose.turn_deg, 0, 0)
-        )
+        still = replace(scene.pose, sway=lambda _seconds: (0.0, 0.0, 0.0))
+        beam, reach = scene.probe.beam_and_range(*still.seen((x, y), 0.0))
         assert (beam > 0).all()
         assert (beam < scene.probe.beams - 1).all()
         assert (reach > 0).all()
@@ -102,7 +101,7 @@ def test_tissue_points_start_in_view(name):
 @pytest.mark.parametrize("orientation", ["usual", "any"])
 def test_the_view_is_full_of_tissue_at_all_times(name, orientation):
     """No part of the view is empty, and all tissue that comes there is bright or dark."""
-    for seed in (0, 1, 2):
+    for seed in (0, 1):
         check_filled(BUILDERS[name](seed, FRAMES, orientation=orientation))
 
 
@@ -235,6 +234,22 @@ def test_fascicles_shorten_as_much_as_the_facts_say_and_pennation_rises():
         assert lengths[0] > lengths[1] > lengths[2]
         if shortening > 12.0:
             assert angles[0] < angles[1] < angles[2], seed
+
+
+def levels(scene, groups, down=0.0):
+    """Brightness some mm below the marks of some groups, where there is any."""
+    places = torch.tensor([(m.x, m.y + down) for m in scene.marks if m.group in groups])
+    found = scene.bodies[0].echo_db(*places.T)
+    return found[found > NOTHING_DB]
+
+
+def test_aponeuroses_are_bright_and_muscle_is_dark():
+    for seed in SEEDS:
+        scene = BUILDERS["muscle-unipennate"](seed, FRAMES)
+        sheets = levels(scene, ["superficial"], -0.4), levels(scene, ["deep"], 0.3)
+        assert torch.cat(sheets).median() > -6.0
+        flesh = levels(scene, [f"fascicle-{i}" for i in range(1, 5)])
+        assert -34.0 < flesh.median() < -12.0
 
 
 def test_straight_fascicles_stay_straight_when_layers_slide_evenly():
