@@ -1,0 +1,107 @@
+"""The commands ``evaluate`` and ``benchmark``."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_usstrack.cli.parts import Rate, Scale, spacing_of
+from napari_usstrack.core.errors import UsstrackError
+
+EVALUATE_EXAMPLE = "Example: usstrack evaluate tracks.csv truth.csv --clip trial01.mp4 --plots plots"
+BENCHMARK_EXAMPLE = (
+    "Example: usstrack benchmark --methods lucas-kanade:window=21,tissue-flow --sets clips "
+    "--data clips --output results"
+)
+INTERRUPTED = 130
+
+
+class Frames(StrEnum):
+    """Which frames count."""
+
+    STRIDED = "strided"
+    FIRST = "first"
+
+
+def evaluate(
+    tracks: Annotated[
+        Path, typer.Argument(metavar="TRACKS.csv", help="Tracks as tidy CSV (px, frames from 0).")
+    ],
+    truth: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRUTH.csv", help="True positions as tidy CSV; points are matched by name."
+        ),
+    ],
+    clip: Annotated[
+        Path | None,
+        typer.Option(
+            "--clip", help="Clip they belong to; by default the .json beside the table tells."
+        ),
+    ] = None,
+    query_frame: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--query-frame",
+            metavar="FRAME",
+            help="Frame in which the points were given, from 0; repeatable. It is left out. "
+            "By default the cells of the tracks that were set by hand, else the first frame in "
+            "which the truth is visible.",
+        ),
+    ] = None,
+    mode: Annotated[
+        Frames,
+        typer.Option(help="Frames that count: all but the queries, or only those after the first."),
+    ] = Frames.STRIDED,
+    cycle: Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            metavar="FRAME FRAME",
+            help="Two frames of the same phase, as two end-diastoles; adds the closure, px and mm.",
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="OUT", help="Also write all numbers as CSV.")
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="FOLDER", help="Also write plots as PNG.")
+    ] = None,
+    mm_per_px: Scale = None,
+    fps: Rate = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not the table.")] = False,
+) -> None:
+    """Compare tracks with a truth: accuracy in %, errors in px and mm, with intervals."""
+    from napari_usstrack.io.atomic import write_bytes
+    from napari_usstrack.io.tables import check_table
+    from napari_usstrack.pipelines import evaluate as evaluating
+    from napari_usstrack.pipelines import score_text as text
+
+    if table is not None:
+        if table.resolve() in (tracks.resolve(), truth.resolve()):
+            raise UsstrackError(f"{table} is an input; choose another name for the result.")
+        check_table(table)
+    pair = evaluating.read_pair(
+        tracks, truth, clip=clip, spacing_mm=spacing_of(mm_per_px), fps=fps
+    )
+    found = evaluating.evaluate(
+        *pair, query_frames=query_frame or (), mode=mode.value, cycle=cycle
+    )
+    if table is not None:
+        write_bytes(table, text.csv_text(text.evaluation_rows(found)).encode())
+    if plots is not None:
+        from napari_usstrack.pipelines import evaluate_plots
+
+        evaluate_plots.draw(found, plots)
+    if as_json:
+        typer.echo(json.dumps(text.evaluation_facts(found), indent=2))
+        return
+    typer.echo(f"{tracks} against {truth}")
+    typer.echo("\n".join(text.evaluation_lines(found)))
+
+
+def benchmark() -> None:
+    """Run every method on every set."""
