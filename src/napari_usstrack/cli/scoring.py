@@ -12,7 +12,9 @@ import typer
 from napari_usstrack.cli.parts import Rate, Scale, spacing_of
 from napari_usstrack.core.errors import UsstrackError
 
-EVALUATE_EXAMPLE = "Example: usstrack evaluate tracks.csv truth.csv --clip trial01.mp4 --plots plots"
+EVALUATE_EXAMPLE = (
+    "Example: usstrack evaluate tracks.csv truth.csv --clip trial01.mp4 --plots plots"
+)
 BENCHMARK_EXAMPLE = (
     "Example: usstrack benchmark --methods lucas-kanade:window=21,tissue-flow --sets clips "
     "--data clips --output results"
@@ -84,12 +86,8 @@ def evaluate(
         if table.resolve() in (tracks.resolve(), truth.resolve()):
             raise UsstrackError(f"{table} is an input; choose another name for the result.")
         check_table(table)
-    pair = evaluating.read_pair(
-        tracks, truth, clip=clip, spacing_mm=spacing_of(mm_per_px), fps=fps
-    )
-    found = evaluating.evaluate(
-        *pair, query_frames=query_frame or (), mode=mode.value, cycle=cycle
-    )
+    pair = evaluating.read_pair(tracks, truth, clip=clip, spacing_mm=spacing_of(mm_per_px), fps=fps)
+    found = evaluating.evaluate(*pair, query_frames=query_frame or (), mode=mode.value, cycle=cycle)
     if table is not None:
         write_bytes(table, text.csv_text(text.evaluation_rows(found)).encode())
     if plots is not None:
@@ -103,5 +101,78 @@ def evaluate(
     typer.echo("\n".join(text.evaluation_lines(found)))
 
 
-def benchmark() -> None:
-    """Run every method on every set."""
+def benchmark(
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            "-m",
+            metavar="NAME[:KEY=VALUE...],...",
+            help="Methods with their settings; by default all of them with their defaults.",
+        ),
+    ] = "",
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", metavar="DIR", help="Folder with data of the sets; repeatable."),
+    ] = None,
+    sets: Annotated[
+        str,
+        typer.Option(
+            "--sets",
+            metavar="NAME,...",
+            help="Any of simulated, clips, observers, phantom, checks; by default the simulated "
+            "set alone, with --data all of them.",
+        ),
+    ] = "",
+    torchscript: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--torchscript",
+            metavar="FILE[:KEY=VALUE...]",
+            help="TorchScript tracker to run as well, with channels=3 or size=256x256 (px) if it "
+            "wants that; repeatable. docs/benchmark.md tells what it is given.",
+        ),
+    ] = None,
+    peers: Annotated[
+        bool,
+        typer.Option(help="Also run plain OpenCV trackers, and DUSTrack where there is one."),
+    ] = True,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")
+    ] = Path("usstrack-benchmark"),
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="At most N clips of each set.")
+    ] = None,
+) -> None:
+    """Run methods and peers on sets of clips: accuracy, errors in px and mm, time in ms."""
+    from napari_usstrack.io.atomic import write_bytes
+    from napari_usstrack.pipelines.bench import methods as made
+    from napari_usstrack.pipelines.bench import plots, run, table
+    from napari_usstrack.pipelines.canvas import folder_for
+
+    folders = data or []
+    if absent := [folder for folder in folders if not folder.is_dir()]:
+        raise UsstrackError(f"{absent[0]} is no folder; check what follows --data")
+    wanted = run.check_sets(sets or ("simulated" if not folders else ",".join(run.NAMES)))
+    chosen, notes = made.chosen(methods, torchscript or [], peers)
+    folder_for(output)
+    results = run.Results(output / run.RESULTS)
+    told = {"sets": wanted, "data": folders, "limit": limit}
+    run.write_settings(output / run.SETTINGS, chosen, **told, finished=False)
+    finished = False
+    try:
+        for line in run.run(chosen, wanted, folders, results, limit=limit):
+            typer.echo(line, err=True)
+        finished = True
+    except KeyboardInterrupt:
+        notes.append("Interrupted: what follows is what was finished.")
+    run.write_settings(output / run.SETTINGS, chosen, **told, finished=finished)
+    lines = table.table_lines(results.rows)
+    write_bytes(output / "table.txt", "".join(f"{line}\n" for line in [*notes, *lines]).encode())
+    for note in notes:
+        typer.echo(note, err=True)
+    typer.echo("\n".join(lines))
+    plots.draw(results.rows, output / "plots")
+    typer.echo(f"\n{output}: {run.RESULTS}, {run.SETTINGS}, table.txt, plots")
+    if not finished:
+        raise typer.Exit(INTERRUPTED)

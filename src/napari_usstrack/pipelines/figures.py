@@ -98,9 +98,7 @@ def resampled(
 
 def mean_of(metric: str, unit: str, values: ArrayLike, *, over: Unit = "point") -> Figure:
     """Plain mean of one number per unit with its bootstrap interval; NaN is left out."""
-    made = bootstrap_mean(
-        values, unit=over, rng=np.random.default_rng(SEED), resamples=RESAMPLES
-    )
+    made = bootstrap_mean(values, unit=over, rng=np.random.default_rng(SEED), resamples=RESAMPLES)
     return Figure(metric, made.estimate, unit, made.low, made.high, over)
 
 
