@@ -12,9 +12,7 @@ import typer
 from napari_usstrack.cli.parts import Rate, Scale, spacing_of
 from napari_usstrack.core.errors import UsstrackError
 
-EVALUATE_EXAMPLE = (
-    "Example: usstrack evaluate tracks.csv truth.csv --clip trial01.mp4 --plots plots"
-)
+EVALUATE_EXAMPLE = "Example: usstrack evaluate tracks.csv truth.csv --fps 61 --plots plots"
 BENCHMARK_EXAMPLE = (
     "Example: usstrack benchmark --methods lucas-kanade:window=21,tissue-flow --sets clips "
     "--data clips --output results"
@@ -148,12 +146,13 @@ def benchmark(
     from napari_usstrack.io.atomic import write_bytes
     from napari_usstrack.pipelines.bench import methods as made
     from napari_usstrack.pipelines.bench import plots, run, table
+    from napari_usstrack.pipelines.bench import sets as known
     from napari_usstrack.pipelines.canvas import folder_for
 
     folders = data or []
     if absent := [folder for folder in folders if not folder.is_dir()]:
         raise UsstrackError(f"{absent[0]} is no folder; check what follows --data")
-    wanted = run.check_sets(sets or ("simulated" if not folders else ",".join(run.NAMES)))
+    wanted = run.check_sets(sets or ("simulated" if not folders else ",".join(known.NAMES)))
     chosen, notes = made.chosen(methods, torchscript or [], peers)
     folder_for(output)
     results = run.Results(output / run.RESULTS)

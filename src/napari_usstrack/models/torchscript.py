@@ -138,7 +138,7 @@ class TorchScriptTracker:
         xy: NDArray[np.float64],
         size: tuple[int, int],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Positions ``[frames, queries, 2]`` in px of the clip, visibility ``[frames, queries]``."""
+        """Positions ``[frames, queries, 2]``, px of the clip; visibility ``[frames, queries]``."""
         import torch
 
         grid = Resize(size, self.size or size)

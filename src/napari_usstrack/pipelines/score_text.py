@@ -85,8 +85,8 @@ def evaluation_lines(found: Evaluation) -> list[str]:
         for each in found.figures
     ]
     notes = (
-        "Intervals: bootstrap over points. A missing prediction is outside every threshold and lost",
-        "for survival; errors and jitter are those of the predictions there are.",
+        "Intervals: bootstrap over points. A missing prediction is outside every threshold",
+        "and lost for survival; errors and jitter are those of the predictions there are.",
     )
     return [*lines, *notes, "", *_point_lines(found.points)]
 
@@ -100,11 +100,12 @@ def _point_lines(points: Mapping[str, Sequence[Figure]]) -> list[str]:
     wide = max(len("point"), *(len(name) for name in points)) + 2
     lines = [f"{'point':<{wide}}" + "".join(f"{title:>{len(title) + 2}}" for *_, title in shown)]
     for name, figures in points.items():
-        cells = [
-            f"{number(figure.value) if (figure := find(figures, metric, unit)) else '-':>{len(t) + 2}}"
-            for metric, unit, t in shown
-        ]
-        lines.append(f"{name:<{wide}}" + "".join(cells))
+        texts = []
+        for metric, unit, title in shown:
+            figure = find(figures, metric, unit)
+            text = "-" if figure is None else number(figure.value)
+            texts.append(f"{text:>{len(title) + 2}}")
+        lines.append(f"{name:<{wide}}{''.join(texts)}")
     return lines
 
 

@@ -77,7 +77,7 @@ class Comparison:
     def scored(self) -> Mask:
         """Cells that count and whose true point can be seen: those whose position is scored."""
         known = ~np.isnan(self.true_xy).any(axis=-1)
-        return self.counted & self.true_visible & known
+        return np.asarray(self.counted & self.true_visible & known)
 
     @property
     def found(self) -> Mask:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ class CheckCase:
 
     def _queries(self) -> Queries:
         names = tuple(f"p{i + 1}" for i in range(len(self.xy)))
-        return Queries(np.zeros(len(self.xy)), self.xy, names)
+        return Queries(np.zeros(len(self.xy), dtype=np.intp), self.xy, names)
 
     def _closure(self, tracker: Tracker) -> Work[list[Figure]]:
         """Gap over the first full cycle where the file tells one, and the true points' own."""
@@ -169,8 +170,8 @@ def textured_points(video: Video) -> Floats:
     strength = 0.5 * (xx + yy) - np.sqrt(0.25 * (xx - yy) ** 2 + xy**2)
     rows, columns = (np.linspace(0.2 * n, 0.8 * n, GRID + 1).astype(int) for n in picture.shape)
     found = []
-    for top, bottom in zip(rows, rows[1:], strict=False):
-        for left, end in zip(columns, columns[1:], strict=False):
+    for top, bottom in pairwise(rows):
+        for left, end in pairwise(columns):
             block = strength[top:bottom, left:end]
             if block.size and block.max() > 1.0:
                 y, x = np.unravel_index(block.argmax(), block.shape)

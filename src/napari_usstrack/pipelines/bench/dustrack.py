@@ -85,8 +85,11 @@ class Dustrack:
             try:
                 ran = subprocess.run(
                     [self.python, "-c", SCRIPT],
-                    **{"capture_output": True, "text": True, "check": False},
-                    **{"cwd": folder, "env": environment},
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    cwd=folder,
+                    env=environment,
                 )
             except OSError as error:
                 raise UsstrackError(

@@ -7,16 +7,20 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.provenance import software_version
-from napari_usstrack.core.tracker import finish
+from napari_usstrack.core.tracker import Queries, finish
+from napari_usstrack.core.video import CallbackVideo, VideoInfo
 from napari_usstrack.io.atomic import write_bytes
-from napari_usstrack.pipelines.bench.cases import Case, NoData, Outcome
+from napari_usstrack.pipelines.bench.cases import Case, NoData, Outcome, SelfTimed
 from napari_usstrack.pipelines.bench.methods import Method
 from napari_usstrack.pipelines.bench.sets import NAMES, find_cases
 from napari_usstrack.pipelines.figures import Figure
@@ -109,6 +113,7 @@ def run(
     UsstrackError
         At the end, if nothing at all could be run.
     """
+    warm_up(methods)
     for name in sets:
         for case in find_cases(name, folders, limit):
             if isinstance(case, NoData):
@@ -124,6 +129,17 @@ def run(
     if not results.measured:
         notes = "; ".join(dict.fromkeys(row.note.rstrip(".") for row in results.rows if row.note))
         raise UsstrackError(f"Nothing could be run: {notes}; name folders with --data")
+
+
+def warm_up(methods: Sequence[Method]) -> None:
+    """Run each method on three frames, so that loading libraries is no part of any time."""
+    noise = np.random.default_rng(0).integers(0, 255, (3, 96, 96), dtype=np.uint8)
+    video = CallbackVideo(VideoInfo(3, 96, 96), lambda span: noise[span.start : span.stop])
+    queries = Queries(np.zeros(1, dtype=np.intp), np.full((1, 2), 48.0), ("p1",))
+    for method in methods:
+        if not isinstance(method.tracker, SelfTimed):
+            with suppress(UsstrackError):
+                finish(method.tracker.track(video, queries, range(3)))
 
 
 def _case_rows(set_name: str, case: Case, method: Method) -> list[Row]:
