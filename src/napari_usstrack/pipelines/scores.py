@@ -71,7 +71,8 @@ class Comparison:
         """Cells that count, whatever their truth."""
         frames, points = self.judged.shape
         shape = frames, points
-        return self.judged & counted_cells(shape, query_frames=self.query_frames, mode=self.mode)
+        counted = counted_cells(shape, query_frames=self.query_frames, mode=self.mode)
+        return np.asarray(self.judged & counted)
 
     @property
     def scored(self) -> Mask:
