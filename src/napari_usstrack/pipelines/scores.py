@@ -83,7 +83,7 @@ class Comparison:
     @property
     def found(self) -> Mask:
         """Cells with a prediction."""
-        return ~np.isnan(self.xy).any(axis=-1)
+        return np.asarray(~np.isnan(self.xy).any(axis=-1))
 
     def column(self, point: int) -> Comparison:
         """One point alone."""

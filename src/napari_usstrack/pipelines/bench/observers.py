@@ -9,6 +9,11 @@ is compared with the mean of the observers, and its length between the
 crossings with both aponeurosis lines with that of observer 2. The error of
 change is that of the difference from the first labelled frame.
 
+All points that have a position are fitted, also those a tracker calls not
+visible and has left where they were last seen. The figures named ``seen`` fit
+the visible ones alone; a frame with fewer than three of them in a group has no
+line, and the share of such frames stands beside.
+
 The human row: each observer against the mean of the other two, in all labelled
 frames, with the lengths they all measured to the picture's edge.
 """
@@ -28,7 +33,7 @@ from napari_usstrack.core.geometry import Line, fit_line
 from napari_usstrack.core.tracker import Queries, Tracker, Work
 from napari_usstrack.core.video import Video
 from napari_usstrack.io.registry import open_video
-from napari_usstrack.metrics.pairs import Floats
+from napari_usstrack.metrics.pairs import Floats, Mask
 from napari_usstrack.pipelines.bench.cases import (
     ALL,
     TIME,
@@ -174,30 +179,33 @@ class ObserverCase:
 
     def run(self, tracker: Tracker) -> Work[list[Outcome]]:
         """Track each clip and compare with the observers."""
-        outcomes, missed, shares, times = [], [], [], []
+        outcomes, missed, seen, shares, times = [], [], [], [], []
         for name, labels in self.labels.items():
             video = in_memory(open_video(self.folder / name))
-            xy, spent = yield from self._tracked(tracker, video, labels)
-            missed.append(errors(xy, labels, (video.info.spacing_mm or (SPACING_MM,))[0]))
+            xy, visible, spent = yield from self._tracked(tracker, video, labels)
+            spacing = (video.info.spacing_mm or (SPACING_MM,))[0]
+            missed.append(errors(xy, labels, spacing))
+            seen.append(errors(np.where(visible[..., None], xy, np.nan), labels, spacing))
             shares.append(100.0 * float(np.isnan(xy[1:]).any(axis=-1).mean()))
             times.append(spent.value)
-            own = with_missing(_figures(missed[-1:]), shares[-1])
+            own = with_missing(_figures(missed[-1:], seen[-1:]), shares[-1])
             outcomes.append(Outcome(name, (*own, spent)))
         share = float(np.mean(shares))
-        figures = (*_figures(missed), Figure("missing", share, PERCENT))
+        figures = (*_figures(missed, seen), Figure("missing", share, PERCENT))
         time = Figure(TIME, float(np.mean(times)), spent.unit)
         return [*outcomes, Outcome(ALL, (*with_missing(figures, share), time))]
 
     def _tracked(
         self, tracker: Tracker, video: Video, labels: Labels
-    ) -> Work[tuple[Floats, Figure]]:
-        """Positions ``[labelled frames, 23, 2]`` in px."""
+    ) -> Work[tuple[Floats, Mask, Figure]]:
+        """Positions ``[labelled frames, 23, 2]`` in px, visibility, and time."""
         xy = start_points(labels.start)
         first, last = int(labels.frames[0]), int(labels.frames[-1])
         names = tuple(f"p{i + 1}" for i in range(len(xy)))
         queries = Queries(np.full(len(xy), first), xy, names)
         cells, spent = yield from timed(tracker, video, queries, range(first, last + 1))
-        return cells.xy[labels.frames - first], spent
+        rows = labels.frames - first
+        return cells.xy[rows], cells.visible[rows], spent
 
     def references(self) -> Sequence[tuple[str, Outcome]]:
         """Each observer against the mean of the other two."""
@@ -240,13 +248,17 @@ def _fitted(points: Floats) -> Line:
     return Line(np.stack([line.at for line in lines]), np.stack([line.along for line in lines]))
 
 
-def _figures(missed: Sequence[Missed]) -> tuple[Figure, ...]:
+def _figures(missed: Sequence[Missed], seen: Sequence[Missed]) -> tuple[Figure, ...]:
+    lengths = np.concatenate([each.length_mm for each in seen])
     return (
         _pooled("angle_error", "deg", [each.angle_deg for each in missed]),
         _pooled("length_error", "mm", [each.length_mm for each in missed]),
         _middle("length_error_median", [each.length_mm for each in missed]),
         _pooled("angle_change_error", "deg", [each.angle_change_deg for each in missed]),
         _pooled("length_change_error", "mm", [each.length_change_mm for each in missed]),
+        _pooled("angle_error_seen", "deg", [each.angle_deg for each in seen]),
+        _pooled("length_error_seen", "mm", [each.length_mm for each in seen]),
+        Figure("frames_without_lines", 100.0 * float(np.isnan(lengths).mean()), PERCENT),
     )
 
 

@@ -69,5 +69,7 @@ def _panel(axes: Any, rows: Sequence[Row], methods: Sequence[str], metric: str, 
     if metric == TIME or (positive and max(positive) > MANY * min(values)):
         # Zeros stay in sight beside values of any size.
         axes.set_xscale("symlog", linthresh=min(positive, default=1.0))
+    if not any(values):
+        axes.set_xlim(-0.05, 1.0)
     axes.grid(axis="x", alpha=0.3)
     axes.tick_params(axis="x", labelsize=8)
