@@ -150,7 +150,7 @@ class TorchScriptTracker:
                 tracks, seen = self.module(pictures, points)
                 placed = tracks.double().cpu().numpy()
                 sure = seen.double().cpu().numpy()
-            except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+            except (RuntimeError, ValueError, TypeError, AttributeError, torch.jit.Error) as error:
                 raise UsstrackError(
                     f"{self.path.name} did not accept frames {list(pictures.shape)} and queries "
                     f"{list(points.shape)} ({_first_line(error)}); see docs/benchmark.md for what "
