@@ -21,7 +21,7 @@ class Drifting(torch.nn.Module):
     """Moves every query by one px to the right per frame; loses it after two."""
 
     def forward(self, frames: torch.Tensor, queries: torch.Tensor):
-        count, points = frames.shape[1], queries.shape[1]
+        count = frames.shape[1]
         passed = torch.arange(count)[None, :, None] - queries[:, None, :, 0]
         step = torch.stack([passed, torch.zeros_like(passed)], dim=-1)
         return queries[:, None, :, 1:].expand(-1, count, -1, -1) + step, passed.abs() <= 2

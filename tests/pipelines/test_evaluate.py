@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from fakes import INFO, Walker, labels
+from fakes import CLIP, INFO, Walker, labels
 
 from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.errors import UsstrackError
@@ -17,7 +17,6 @@ from napari_usstrack.pipelines import track as tracking
 from napari_usstrack.pipelines.evaluate import AUTO, FALLBACK, STATED, evaluate, read_pair
 from napari_usstrack.pipelines.figures import find
 from napari_usstrack.pipelines.score_text import evaluation_facts, evaluation_lines, number
-from fakes import CLIP
 
 
 def walked(start=(5.0, 10.0), frame=0, names=("a",)) -> Tracks:
