@@ -20,7 +20,7 @@ from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Queries, Tracker, Work
 from napari_usstrack.core.video import Video
-from napari_usstrack.io.registry import READERS, open_video
+from napari_usstrack.io.registry import READERS, can_open, open_video
 from napari_usstrack.metrics.error import closure
 from napari_usstrack.metrics.impartiality import TIME, equivariance, rigid_motion
 from napari_usstrack.metrics.pairs import Floats, mean_or_nan
@@ -122,7 +122,7 @@ def _gaps(found: Gaps) -> Iterator[Figure]:
 def check_cases(folders: Sequence[Path]) -> Iterator[Case | NoData]:
     """Every clip of 8 frames or more below the folders."""
     for path in files(folders, "*"):
-        if path.suffix.lower() not in READERS or path.suffix.lower() == ".mat":
+        if path.suffix.lower() not in READERS or not can_open(path):
             continue
         try:
             yield _case(path)
