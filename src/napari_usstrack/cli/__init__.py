@@ -208,8 +208,8 @@ def demo(
     typer.echo(f"\nSee it in napari: {_command_name()} open {made.clip}")
 
 
-app.command(epilog=scoring.EVALUATE_EXAMPLE)(scoring.evaluate)
-app.command(epilog=scoring.BENCHMARK_EXAMPLE)(scoring.benchmark)
+evaluate = app.command(epilog=scoring.EVALUATE_EXAMPLE)(scoring.evaluate)
+benchmark = app.command(epilog=scoring.BENCHMARK_EXAMPLE)(scoring.benchmark)
 
 
 @app.command(name="open", epilog="Example: usstrack open trial01.mp4 trial02.mp4")

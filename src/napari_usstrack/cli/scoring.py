@@ -27,49 +27,99 @@ class Frames(StrEnum):
     FIRST = "first"
 
 
+Tracks = Annotated[
+    Path, typer.Argument(metavar="TRACKS.csv", help="Tracks as tidy CSV (px, frames from 0).")
+]
+Truth = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TRUTH.csv", help="True positions as tidy CSV; points are matched by name."
+    ),
+]
+ClipOfThem = Annotated[
+    Path | None,
+    typer.Option(
+        "--clip", help="Clip they belong to; by default the .json beside the table tells."
+    ),
+]
+QueryFrames = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--query-frame",
+        metavar="FRAME",
+        help="Frame in which the points were given, from 0; repeatable. It is left out. By default "
+        "the cells of the tracks that were set by hand, else the first frame in which the truth "
+        "is visible.",
+    ),
+]
+Mode = Annotated[
+    Frames,
+    typer.Option(help="Frames that count: all but the queries, or only those after the first."),
+]
+Cycle = Annotated[
+    tuple[int, int] | None,
+    typer.Option(
+        metavar="FRAME FRAME",
+        help="Two frames of the same phase, as two end-diastoles; adds the closure, px and mm.",
+    ),
+]
+Table = Annotated[
+    Path | None, typer.Option("--csv", metavar="OUT", help="Also write all numbers as CSV.")
+]
+Plots = Annotated[
+    Path | None, typer.Option("--plots", metavar="FOLDER", help="Also write plots as PNG.")
+]
+Methods = Annotated[
+    str,
+    typer.Option(
+        "--methods",
+        "-m",
+        metavar="NAME[:KEY=VALUE...],...",
+        help="Methods with their settings; by default all of them with their defaults.",
+    ),
+]
+Data = Annotated[
+    list[Path] | None,
+    typer.Option("--data", metavar="DIR", help="Folder with data of the sets; repeatable."),
+]
+Sets = Annotated[
+    str,
+    typer.Option(
+        "--sets",
+        metavar="NAME,...",
+        help="Any of simulated, clips, observers, phantom, checks; by default the simulated set "
+        "alone, with --data all of them.",
+    ),
+]
+TorchScripts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--torchscript",
+        metavar="FILE[:KEY=VALUE...]",
+        help="TorchScript tracker to run as well, with channels=3 or size=256x256 (px) if it wants "
+        "that; repeatable. docs/benchmark.md tells what it is given.",
+    ),
+]
+Peers = Annotated[
+    bool, typer.Option(help="Also run plain OpenCV trackers, and DUSTrack where there is one.")
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="At most N clips of each set.")
+]
+
+
 def evaluate(
-    tracks: Annotated[
-        Path, typer.Argument(metavar="TRACKS.csv", help="Tracks as tidy CSV (px, frames from 0).")
-    ],
-    truth: Annotated[
-        Path,
-        typer.Argument(
-            metavar="TRUTH.csv", help="True positions as tidy CSV; points are matched by name."
-        ),
-    ],
-    clip: Annotated[
-        Path | None,
-        typer.Option(
-            "--clip", help="Clip they belong to; by default the .json beside the table tells."
-        ),
-    ] = None,
-    query_frame: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--query-frame",
-            metavar="FRAME",
-            help="Frame in which the points were given, from 0; repeatable. It is left out. "
-            "By default the cells of the tracks that were set by hand, else the first frame in "
-            "which the truth is visible.",
-        ),
-    ] = None,
-    mode: Annotated[
-        Frames,
-        typer.Option(help="Frames that count: all but the queries, or only those after the first."),
-    ] = Frames.STRIDED,
-    cycle: Annotated[
-        tuple[int, int] | None,
-        typer.Option(
-            metavar="FRAME FRAME",
-            help="Two frames of the same phase, as two end-diastoles; adds the closure, px and mm.",
-        ),
-    ] = None,
-    table: Annotated[
-        Path | None, typer.Option("--csv", metavar="OUT", help="Also write all numbers as CSV.")
-    ] = None,
-    plots: Annotated[
-        Path | None, typer.Option("--plots", metavar="FOLDER", help="Also write plots as PNG.")
-    ] = None,
+    tracks: Tracks,
+    truth: Truth,
+    clip: ClipOfThem = None,
+    query_frame: QueryFrames = None,
+    mode: Mode = Frames.STRIDED,
+    cycle: Cycle = None,
+    table: Table = None,
+    plots: Plots = None,
     mm_per_px: Scale = None,
     fps: Rate = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not the table.")] = False,
@@ -100,47 +150,13 @@ def evaluate(
 
 
 def benchmark(
-    methods: Annotated[
-        str,
-        typer.Option(
-            "--methods",
-            "-m",
-            metavar="NAME[:KEY=VALUE...],...",
-            help="Methods with their settings; by default all of them with their defaults.",
-        ),
-    ] = "",
-    data: Annotated[
-        list[Path] | None,
-        typer.Option("--data", metavar="DIR", help="Folder with data of the sets; repeatable."),
-    ] = None,
-    sets: Annotated[
-        str,
-        typer.Option(
-            "--sets",
-            metavar="NAME,...",
-            help="Any of simulated, clips, observers, phantom, checks; by default the simulated "
-            "set alone, with --data all of them.",
-        ),
-    ] = "",
-    torchscript: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--torchscript",
-            metavar="FILE[:KEY=VALUE...]",
-            help="TorchScript tracker to run as well, with channels=3 or size=256x256 (px) if it "
-            "wants that; repeatable. docs/benchmark.md tells what it is given.",
-        ),
-    ] = None,
-    peers: Annotated[
-        bool,
-        typer.Option(help="Also run plain OpenCV trackers, and DUSTrack where there is one."),
-    ] = True,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")
-    ] = Path("usstrack-benchmark"),
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="At most N clips of each set.")
-    ] = None,
+    methods: Methods = "",
+    data: Data = None,
+    sets: Sets = "",
+    torchscript: TorchScripts = None,
+    peers: Peers = True,
+    output: Output = Path("usstrack-benchmark"),
+    limit: Limit = None,
 ) -> None:
     """Run methods and peers on sets of clips: accuracy, errors in px and mm, time in ms."""
     from napari_usstrack.io.atomic import write_bytes
