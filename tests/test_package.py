@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src" / "napari_usstrack"
 MODULES = sorted(SRC.rglob("*.py"))
 FILE_LINES, FUNCTION_LINES = 450, 60
-HEAVY = ("torch", "napari", "qtpy", "cv2", "pandas", "xarray", "av", "pydicom")
+HEAVY = ("torch", "napari", "qtpy", "cv2", "pandas", "xarray", "av", "pydicom", "matplotlib")
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".cff", ".txt", ".sh", ".json"}
 # The top folders that lead to one person's or one machine's files.
 MACHINE = "|".join(["work", "farm", "opt", "root", "home", "Users", "mnt", "srv"])
@@ -119,7 +119,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert not loaded & {*HEAVY, "numpy"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["benchmark", "--help"]])
 def test_the_help_of_the_command_line_loads_nothing_heavy(arguments):
     code = f"""
 import sys

@@ -36,7 +36,14 @@ from napari_usstrack.io.labels import (
     shortest,
 )
 
-__all__ = ["COLUMNS", "check_writable", "read_points", "sidecar_path", "write_tracks"]
+__all__ = [
+    "COLUMNS",
+    "check_points",
+    "check_writable",
+    "read_points",
+    "sidecar_path",
+    "write_tracks",
+]
 
 REQUIRED = ("frame", "point", "x", "y")
 COLUMNS = (
@@ -144,6 +151,13 @@ def read_points(path: str | Path, info: VideoInfo) -> Tracks:
     for row in rows.values():
         _fill(arrays, row, roster.columns[row.point])
     return Tracks(**arrays, points=roster.points(), video=info)
+
+
+def check_points(path: str | Path) -> None:
+    """Refuse a file that is no table of points, before its clip is known."""
+    for _line, _fields in _lines(Path(path)):
+        return
+    _refuse(str(path), "there are no rows below the header", "add one row per labelled frame")
 
 
 def write_tracks(tracks: Tracks, path: str | Path, frames: range | None = None) -> None:

@@ -6,19 +6,20 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_usstrack.cli import scoring
+from napari_usstrack.cli.parts import Clip, Rate, Scale, open_clip, run
 from napari_usstrack.core.errors import UsstrackError
 
 if TYPE_CHECKING:
-    from napari_usstrack.core.tracker import Tracker, Work
+    from napari_usstrack.core.tracker import Tracker
     from napari_usstrack.core.tracks import Tracks
     from napari_usstrack.core.video import Video
 
 PLUGIN = "napari-usstrack"
-T = TypeVar("T")
 app = typer.Typer(
     name="usstrack",
     help="Follow points through ultrasound video. Research use only.",
@@ -46,17 +47,6 @@ class Format(StrEnum):
     PROJECT = "project"
 
 
-Clip = Annotated[Path, typer.Argument(help="Video file, DICOM, stack or folder of images.")]
-Scale = Annotated[
-    str | None,
-    typer.Option(
-        "--mm-per-px", metavar="X[,Y]", help="Scale in mm per px, over what the file says."
-    ),
-]
-Rate = Annotated[
-    float | None,
-    typer.Option("--fps", help="Frames per second, over what the file says."),
-]
 Points = Annotated[
     Path,
     typer.Option("--points", "-p", help="Labels as tidy CSV: frame,point,x,y (px, from 0)."),
@@ -82,7 +72,7 @@ def info(
     """Show frames, size, times, scale and where the scale came from."""
     from napari_usstrack.pipelines import describe
 
-    found = _open(clip, mm_per_px, fps).info
+    found = open_clip(clip, mm_per_px, fps).info
     if as_json:
         typer.echo(json.dumps(describe.facts(found), indent=2))
         return
@@ -118,7 +108,7 @@ def track(
     video, labels = _inputs(clip, points, (output, overlay), mm_per_px, fps)
     _warn(tracker, video)
     work = tracking.track(video, labels, tracker, start=start, stop=stop, direction=direction.value)
-    _write(video, _run(work, "Tracking"), output, overlay)
+    _write(video, run(work, "Tracking"), output, overlay)
 
 
 @app.command(epilog="Example: usstrack fill trial01.mp4 --points anchors.csv --output tracks.csv")
@@ -143,7 +133,7 @@ def fill(
     video, labels = _inputs(clip, points, (output, overlay), mm_per_px, fps)
     _warn(tracker, video)
     work = filling.fill(video, labels, tracker, extend=extend)
-    _write(video, _run(work, "Filling"), output, overlay)
+    _write(video, run(work, "Filling"), output, overlay)
 
 
 @app.command(
@@ -199,7 +189,7 @@ def demo(
     from napari_usstrack.pipelines import describe
     from napari_usstrack.pipelines.demo import run_demo
 
-    made = _run(run_demo(output), "Demo")
+    made = run(run_demo(output), "Demo")
     tracks = made.tracks
     for label, text in describe.lines(tracks.video):
         typer.echo(f"  {label:<9}{text}")
@@ -216,6 +206,10 @@ def demo(
     ):
         typer.echo(f"  {what:<9}{path}")
     typer.echo(f"\nSee it in napari: {_command_name()} open {made.clip}")
+
+
+evaluate = app.command(epilog=scoring.EVALUATE_EXAMPLE)(scoring.evaluate)
+benchmark = app.command(epilog=scoring.BENCHMARK_EXAMPLE)(scoring.benchmark)
 
 
 @app.command(name="open", epilog="Example: usstrack open trial01.mp4 trial02.mp4")
@@ -261,14 +255,6 @@ def _command_name() -> str:
     return "usstrack" if which("usstrack") else sys.argv[0]
 
 
-def _open(clip: Path, mm_per_px: str | None, fps: float | None) -> Video:
-    from napari_usstrack.io.registry import open_video
-    from napari_usstrack.pipelines.typed import spacing_mm
-
-    spacing = None if mm_per_px is None else spacing_mm(mm_per_px, "--mm-per-px")
-    return open_video(clip, spacing_mm=spacing, fps=fps)
-
-
 def _checked(clips: list[Path]) -> list[str]:
     """Clips as words for napari, after a look at each and at its project."""
     from napari_usstrack.io import project
@@ -277,7 +263,7 @@ def _checked(clips: list[Path]) -> list[str]:
         project.clip_path(path) if path.name.endswith(project.ENDING) else path for path in clips
     ]
     for clip in found:
-        info = _open(clip, None, None).info
+        info = open_clip(clip, None, None).info
         saved = project.project_path(clip)
         if saved.exists():
             project.load(saved, info)
@@ -303,7 +289,7 @@ def _inputs(
     check_table(outputs[0])
     if outputs[1] is not None and outputs[1].suffix.lower() != ".mp4":
         raise UsstrackError(f"{outputs[1]} has the wrong ending; --overlay writes an .mp4 file.")
-    video = _open(clip, mm_per_px, fps)
+    video = open_clip(clip, mm_per_px, fps)
     for warning in video.info.warnings:
         typer.echo(f"warning: {warning}", err=True)
     return video, read_points(points, video.info)
@@ -326,20 +312,6 @@ def _options(settings: list[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _run(work: Work[T], title: str) -> T:
-    from napari_usstrack.core.tracker import Progress, finish
-
-    hidden = not sys.stderr.isatty()
-    with typer.progressbar(length=1000, label=title, file=sys.stderr, hidden=hidden) as bar:
-
-        def report(progress: Progress) -> None:
-            share = 1000 * progress.done // max(progress.total, 1)
-            if share > bar.pos:
-                bar.update(share - bar.pos)
-
-        return finish(work, report)
-
-
 def _write(video: Video, tracks: Tracks, output: Path, overlay: Path | None) -> None:
     from napari_usstrack.io.overlay import write_overlay_video
     from napari_usstrack.io.tables import write_tracks
@@ -347,7 +319,7 @@ def _write(video: Video, tracks: Tracks, output: Path, overlay: Path | None) -> 
 
     write_tracks(tracks, output)
     if overlay is not None:
-        _run(write_overlay_video(video, tracks, overlay), "Drawing")
+        run(write_overlay_video(video, tracks, overlay), "Drawing")
     frames, points = tracks.shape
     typer.echo(f"{output}: {frames * points} rows, {frames} frames x {points} points")
     if lost := describe.lost_points(tracks):
@@ -355,7 +327,3 @@ def _write(video: Video, tracks: Tracks, output: Path, overlay: Path | None) -> 
     for label, text in describe.lines(tracks.video):
         if label != "warning":
             typer.echo(f"  {label:<9}{text}")
-
-
-if __name__ == "__main__":
-    main()

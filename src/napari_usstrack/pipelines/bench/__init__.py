@@ -1,0 +1,1 @@
+"""Every method on every set of clips, in one run."""
