@@ -32,7 +32,7 @@ def _cardiac(probe: Probe, random: np.random.Generator) -> Look:
         shadows=(*_flanks(random, 0.8, probe.depth_mm), *_ribs(random, 0.3, probe.depth_mm)),
         dropout_db=draw(0.0, 24.0),
         persistence=draw(0.0, 0.4),
-        smoothing_mm=draw(0.2, 1.0),
+        smoothing_mm=draw(0.15, 0.8),
         smoothing_beams=draw(0.0, 1.5),
         block_quality=_blocks(random),
     )
@@ -54,7 +54,7 @@ def _linear(probe: Probe, random: np.random.Generator) -> Look:
         dropout_db=draw(0.0, 10.0),
         persistence=draw(0.1, 0.5),
         smoothing_mm=draw(0.1, 0.3),
-        smoothing_beams=draw(1.0, 4.0),
+        smoothing_beams=draw(0.5, 2.6),
         block_quality=_blocks(random),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from napari_usstrack.synth.lattice import Lattice
 Floats = NDArray[np.float64]
 PLAIN_SD = 0.48
 """Standard deviation of a B-spline surface over unit white noise."""
+PATCHES_MM, STREAKS_MM = (9.0, 9.0), (7.0, 1.3)
 FIELDS = (
     *("blood", "hull", "muscle", "level", "along", "offset"),
     *("facing_blood", "facing_hull", "rough"),
@@ -81,6 +82,14 @@ class Paint:
     streaks: Texture
     life: Texture
     lifetime_s: tuple[float, float]
+
+    def beside(self, random: np.random.Generator) -> Paint:
+        """The same anatomy with other patches and fibres, as off the image plane."""
+        return replace(
+            self,
+            patches=Texture.drawn(random, PATCHES_MM),
+            streaks=Texture.drawn(random, STREAKS_MM),
+        )
 
     def echo_db(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Mean brightness, dB."""
@@ -184,9 +193,9 @@ def painted(
         torch.from_numpy(np.stack([fields[name] for name in FIELDS], axis=1)),
         source,
         levels,
-        Texture.drawn(random, (9.0, 9.0)),
+        Texture.drawn(random, PATCHES_MM),
         Texture.drawn(random, (2.4, 2.4)),
-        Texture.drawn(random, (7.0, 1.3)),
+        Texture.drawn(random, STREAKS_MM),
         Texture.drawn(random, (12.0, 12.0)),
         (float(np.exp(random.uniform(np.log(0.25), np.log(1.0)))), random.uniform(0.01, 0.02)),
     )

@@ -37,6 +37,10 @@ LEAST_AREA = 0.08
 """Tissue that shrinks to less than this share of its area at rest is not believable."""
 
 
+SLICES_BESIDE = 3
+"""How many other textures lie in the slab beside the imaged slice."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What a caller may fix.
@@ -207,7 +211,14 @@ def _scene(seed: Seed, options: Options, draw: Draw) -> Scene:
     pose = drawn_pose(random, view.anatomy, probe, anyhow=options.orientation == "any")
     paint = painted(random, view.anatomy, layers, beam_origin(pose, probe))
     through = _through_mm(random, view.anatomy)
-    heart = Body(HEART, paint.echo_db, motion, paint.lifetime, through_mm=through)
+    heart = Body(
+        HEART,
+        paint.echo_db,
+        motion,
+        paint.lifetime,
+        beside_db=tuple(paint.beside(random).echo_db for _ in range(SLICES_BESIDE)),
+        through_mm=through,
+    )
     level = paint.levels.wall + random.uniform(0.0, 6.0)
     valves = [
         leaf.body(level, motion, _course(beats, leaf.course)) for leaf in view.anatomy.leaflets
@@ -248,9 +259,9 @@ def _unfolded(
 
 
 def _through_mm(random: np.random.Generator, anatomy: Anatomy) -> Field | None:
-    """Travel through the plane in half of the scenes, more at the base than at the apex."""
-    base_mm, apex_mm = random.uniform(0.5, 4.0), random.uniform(0.0, 1.0)
-    if random.random() < 0.5:
+    """Travel through the plane in most scenes, more at the base than at the apex."""
+    base_mm, apex_mm = random.uniform(1.0, 4.0), random.uniform(0.0, 1.0)
+    if random.random() < 0.15:
         return None
     if math.isinf(anatomy.base_mm):
         return everywhere(base_mm)

@@ -189,7 +189,7 @@ def through_plane(random: np.random.Generator) -> Field | None:
     if random.random() < 0.15:
         return None
     mottle = Mottle.draw(random, 25.0, 15.0)
-    size = float(random.uniform(0.2, 1.3))
+    size = float(random.uniform(0.4, 2.0))
     return lambda x, y: size * (1.0 + 0.5 * mottle(x, y))
 
 
