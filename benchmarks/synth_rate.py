@@ -13,8 +13,8 @@ import platform
 import time
 
 import torch
-from napari_usstrack.synth.catalogue import SCENES, draw
 
+from napari_usstrack.synth.catalogue import SCENES, draw
 from napari_usstrack.synth.cloud import PER_CELL, SLAB
 from napari_usstrack.synth.render import Renderer
 

@@ -25,6 +25,7 @@ from napari_usstrack.io.registry import open_video
 from napari_usstrack.metrics.pairs import Floats
 from napari_usstrack.pipelines.bench.cases import Case, NoData, absolute, tracked_case
 from napari_usstrack.pipelines.bench.checks import check_cases
+from napari_usstrack.pipelines.bench.derived import derived_errors
 from napari_usstrack.pipelines.bench.files import files, npz_arrays, read_rows
 from napari_usstrack.pipelines.bench.observers import observer_cases
 from napari_usstrack.pipelines.figures import NAN, Figure
@@ -59,7 +60,9 @@ def _simulated(_folders: Sequence[Path]) -> Iterator[Found]:
     from napari_usstrack.synth.benchmark import benchmark_clips
 
     for name, video, truth in benchmark_clips():
-        yield tracked_case("simulated", name, video, truth)
+        ever = truth.visible.any(axis=0)
+        seen = truth.select([p.name for p, shown in zip(truth.points, ever, strict=True) if shown])
+        yield tracked_case("simulated", name, video, seen, derived_errors(seen))
 
 
 # --- clips with exact tracks -----------------------------------------------------------------

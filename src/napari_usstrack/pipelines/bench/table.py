@@ -28,7 +28,14 @@ _LAST: tuple[Column, ...] = (
     (TIME, TIME_UNIT, "ms/point-frame"),
 )
 HEADLINES: dict[str, tuple[Column, ...]] = {
-    "simulated": (*_TRACKED, *_LAST),
+    "simulated": (
+        *_TRACKED,
+        ("wall_strain_error", "percentage points", "strain, points"),
+        ("fascicle_length_error", "mm", "fascicle, mm"),
+        ("fascicle_angle_error", "deg", "angle, deg"),
+        ("regional_strain_error", "percentage points", "region, points"),
+        *_LAST,
+    ),
     "clips": (*_TRACKED, ("GLS_error", "percentage points", "GLS, points"), *_LAST),
     "observers": (
         ("angle_error", "deg", "angle, deg"),
@@ -63,6 +70,8 @@ HEADLINES: dict[str, tuple[Column, ...]] = {
     ),
 }
 NOTES = {
+    "simulated": "strain of the wall line of hearts, length and angle of fascicles, strain in "
+    "regions of two muscles: means over the clips that have them",
     "checks": "all in px; motion is how far the points moved, without which a gap says little",
     "observers": "pooled over frames; d is the change since the first labelled frame",
 }
