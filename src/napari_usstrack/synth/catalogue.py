@@ -57,8 +57,8 @@ def _fading(probe: Probe, random: np.random.Generator) -> tuple[float, float]:
     benchmarks.realism``): in hearts first quickly, then slowly.
     """
     if probe.fan:
-        return random.uniform(0.2, 0.5), random.uniform(0.15, 0.5)
-    return random.uniform(0.02, 0.1), random.uniform(0.12, 0.4)
+        return random.uniform(0.2, 0.5), random.uniform(0.1, 0.3)
+    return random.uniform(0.0, 0.05), random.uniform(0.06, 0.22)
 
 
 def _scaled(field: Field, factor: float) -> Field:

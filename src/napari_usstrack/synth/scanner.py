@@ -94,8 +94,8 @@ class Scanner:
         fall = torch.exp(-torch.clamp(range_mm, min=0.0) / self._look.clutter_mm)
         bands = torch.ones_like(depth)
         for at in random.uniform(0.0, 1.5 * self._look.clutter_mm, 6):
-            width = float(random.uniform(0.5, 2.0))
-            bands = bands + float(random.uniform(0.5, 2.5)) * torch.exp(
+            width = float(random.uniform(0.3, 1.5))
+            bands = bands + float(random.uniform(0.2, 1.5)) * torch.exp(
                 -0.5 * ((range_mm - float(at)) / width) ** 2
             )
         return self._speckle() * fall * bands * level
