@@ -107,7 +107,7 @@ def test_a_method_that_cannot_do_a_case_leaves_a_note(folder, tmp_path):
     notes = [row for row in read(results.path) if row["note"]]
     assert [(row["case"], row["method"]) for row in notes] == [("a", "failing"), ("b", "failing")]
     text = "\n".join(table_lines(results.rows))
-    assert "a failing, b failing: This clip is too long." in text
+    assert "failing on a, b: This clip is too long." in text
 
 
 def test_a_method_is_not_run_on_sets_it_is_unsuited_for(folder, tmp_path):
@@ -189,6 +189,18 @@ def test_the_table_has_units_and_one_line_per_method():
     assert lines[2].split() == ["m", "90.0", "[80.0,", "100.0]", "0.600"]
     assert lines[3].split() == ["other", "80.0", "[70.0,", "90.0]", "-"]
     assert lines[-1] == "  note: no data."
+
+
+def test_columns_are_as_wide_as_what_is_in_them_and_many_clips_are_counted():
+    rows = rows_of({"a": 1e-6}, "m", "gap_up-down", "px") + rows_of(
+        {"a": 1.0}, "m", "excursion", "px"
+    )
+    rows += rows_of({"a": 0.5}, "m", "closure", "px")
+    rows = [Row("checks", row.case, row.method, row.figure) for row in rows]
+    rows += [Row("checks", case, "slow", note="not run") for case in "abcde"]
+    _, titles, line, note = table_lines(rows)
+    assert titles.index("up-down") + len("up-down") == line.index("0.00000100") + len("0.00000100")
+    assert note == "  note: slow on 5 clips: not run"
 
 
 def test_one_plot_per_metric(tmp_path):

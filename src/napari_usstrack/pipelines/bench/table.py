@@ -69,6 +69,8 @@ HEADLINES: dict[str, tuple[Column, ...]] = {
         *_LAST,
     ),
 }
+FEW = 3
+"""More clips than this are counted, not named, in a note."""
 NOTES = {
     "simulated": "strain of the wall line of hearts, length and angle of fascicles, strain in "
     "regions of two muscles: means over the clips that have them",
@@ -120,19 +122,31 @@ def _block(name: str, rows: Sequence[Row]) -> list[str]:
     about = f" ({NOTES[name]})" if name in NOTES else ""
     lines = [f"{name}: {cases} clip{'s' * (cases != 1)}{about}"]
     if means:
-        wide = max(len("method"), *map(len, means)) + 2
-        titles = "".join(_cell(title, title, first=i == 0) for i, (*_, title) in enumerate(shown))
-        lines.append(f"  {'method':<{wide}}{titles}")
-        for method, figures in means.items():
-            texts = []
-            for i, (metric, unit, title) in enumerate(shown):
-                figure = find(figures, metric, unit)
-                text = "-" if figure is None else number(figure.value)
-                if i == 0 and figure is not None:
-                    text = f"{text} {interval(figure)}".rstrip()
-                texts.append(_cell(text, title, first=i == 0))
-            lines.append(f"  {method:<{wide}}{''.join(texts)}".rstrip())
+        titles = ["method", *(title for *_, title in shown)]
+        texts = [[method, *_texts(figures, shown)] for method, figures in means.items()]
+        wide = [max(map(len, column)) for column in zip(titles, *texts, strict=True)]
+        lines += [_line(each, wide) for each in (titles, *texts)]
     return [*lines, *_notes(rows)]
+
+
+def _texts(figures: Sequence[Figure], shown: Sequence[Column]) -> list[str]:
+    texts: list[str] = []
+    for metric, unit, _ in shown:
+        figure = find(figures, metric, unit)
+        text = "-" if figure is None else number(figure.value)
+        if not texts and figure is not None:
+            text = f"{text} {interval(figure)}".rstrip()
+        texts.append(text)
+    return texts
+
+
+def _line(texts: Sequence[str], wide: Sequence[int]) -> str:
+    """Method and first figure to the left, the others to the right."""
+    cells = [
+        f"{text:<{width}}" if i < 2 else f"{text:>{width}}"
+        for i, (text, width) in enumerate(zip(texts, wide, strict=True))
+    ]
+    return f"  {'  '.join(cells)}".rstrip()
 
 
 def _known(means: dict[str, list[Figure]], column: Column) -> bool:
@@ -141,16 +155,16 @@ def _known(means: dict[str, list[Figure]], column: Column) -> bool:
     return any(figure is not None and figure.value == figure.value for figure in found)
 
 
-def _cell(text: str, title: str, *, first: bool) -> str:
-    return f"{text:<24}" if first else f"{text:>{len(title)}}  "
-
-
 def _notes(rows: Sequence[Row]) -> list[str]:
-    told: dict[str, list[str]] = {}
+    """One line per sentence and method, with the clips it is about."""
+    told: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.note:
-            told.setdefault(row.note, []).append(" ".join(filter(None, (row.case, row.method))))
-    return [
-        f"  note: {', '.join(filter(None, dict.fromkeys(where)))}{': ' if any(where) else ''}{note}"
-        for note, where in told.items()
-    ]
+            told.setdefault((row.note, row.method), []).append(row.case)
+    lines = []
+    for (note, method), cases in told.items():
+        named = list(filter(None, dict.fromkeys(cases)))
+        about = f"{len(named)} clips" if len(named) > FEW else ", ".join(named)
+        where = " on ".join(filter(None, (method, about)))
+        lines.append(f"  note: {where}{': ' if where else ''}{note}")
+    return lines
