@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from napari_usstrack.synth.free import free
 from napari_usstrack.synth.muscle.layers import Layers, Profile, Shape, Switch
-from napari_usstrack.synth.muscle.scenes import BUILDERS
+from napari_usstrack.synth.muscle.scenes import BUILDERS as MUSCLE
+from napari_usstrack.synth.vessel import vessel
 
+BUILDERS = {**MUSCLE, "vessel": vessel, "free": free}
 FRAMES = 24
 SEEDS = (0, 1, 2, 3, 4)
 each_scene = pytest.mark.parametrize("name", BUILDERS)

@@ -11,13 +11,16 @@ import torch
 from napari_usstrack.core.curves import path_length
 from napari_usstrack.core.fascicles import pennation
 from napari_usstrack.core.geometry import fit_line, line_through
+from napari_usstrack.synth.free import free
 from napari_usstrack.synth.muscle.anatomy import Belly
 from napari_usstrack.synth.muscle.courses import Cycles, Push, effort, push
 from napari_usstrack.synth.muscle.layers import Layers, Profile, Shape
 from napari_usstrack.synth.muscle.pennate import placed
-from napari_usstrack.synth.muscle.scenes import BUILDERS
+from napari_usstrack.synth.muscle.scenes import BUILDERS as MUSCLE
 from napari_usstrack.synth.scene import NOTHING_DB
+from napari_usstrack.synth.vessel import vessel
 
+BUILDERS = {**MUSCLE, "vessel": vessel, "free": free}
 FRAMES = 30
 SEEDS = range(6)
 each_scene = pytest.mark.parametrize("name", BUILDERS)

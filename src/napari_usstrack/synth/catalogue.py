@@ -8,16 +8,20 @@ from typing import Literal
 
 import numpy as np
 
+from napari_usstrack.synth.free import free
 from napari_usstrack.synth.heart.scenes import BUILDERS as HEART
 from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.muscle.scenes import BUILDERS as MUSCLE
 from napari_usstrack.synth.probe import Probe
 from napari_usstrack.synth.scene import Field, Scene
+from napari_usstrack.synth.vessel import vessel
 
 Orientation = Literal["usual", "any"]
 SCENES: Mapping[str, Callable[..., Scene]] = {
     **HEART,
     **MUSCLE,
+    "vessel": vessel,
+    "free": free,
 }
 """Names of scenes and what builds them from a random generator and a frame count."""
 

@@ -197,7 +197,7 @@ def _probe(random: np.random.Generator) -> Probe:
         return linear(
             depth_mm=float(even(30.0, 60.0)),
             width_mm=float(even(35.0, 64.0)),
-            mhz=float(even(5.0, 10.0)),
+            mhz=float(even(4.5, 8.0)),
         )
     if kind == 1:
         return curved(

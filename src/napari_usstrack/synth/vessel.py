@@ -213,7 +213,7 @@ def vessel(
     probe = linear(
         depth_mm=float(even(30.0, 42.0)),
         width_mm=float(even(34.0, 48.0)),
-        mhz=float(even(6.5, 10.0)),
+        mhz=float(even(6.0, 9.0)),
     )
     fps = float(even(25.0, 80.0))
     duration_s = frame_count / fps

@@ -1,4 +1,4 @@
-"""A muscle that ends in its tendon, and the junction that slides to and fro."""
+"""A muscle that ends in its tendon, and the junction that slides."""
 
 from __future__ import annotations
 

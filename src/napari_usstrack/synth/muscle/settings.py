@@ -33,7 +33,7 @@ def muscle_probe(random: np.random.Generator) -> Probe:
     return linear(
         depth_mm=float(random.uniform(38.0, 58.0)),
         width_mm=float(random.uniform(42.0, 64.0)),
-        mhz=float(random.uniform(5.5, 9.0)),
+        mhz=float(random.uniform(5.0, 7.5)),
     )
 
 
@@ -140,7 +140,7 @@ class Reached:
     pose: Pose
     probe: Probe
     seconds: Sequence[float] | Floats
-    guard_mm: float = 4.0
+    guard_mm: float = 3.0
 
     def __call__(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Level at material places, dB."""
@@ -152,7 +152,10 @@ class Reached:
         return level
 
     def _reaching(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Whether the node nearest to a place comes into view."""
+        """Whether a node near a place comes into view.
+
+        Nodes two steps away count, as neighbours may slide past each other.
+        """
         left, top = float(x.min()), float(y.min())
         columns = int((float(x.max()) - left) / NODE_MM) + 2
         rows = int((float(y.max()) - top) / NODE_MM) + 2
@@ -163,8 +166,11 @@ class Reached:
         near = torch.zeros_like(across, dtype=torch.bool)
         for seconds in self.seconds:
             near |= self._near(self.pose.seen(path(float(seconds)), float(seconds)))
+        spread = torch.nn.functional.max_pool2d(
+            near.to(x).view(1, 1, rows, columns), kernel_size=5, stride=1, padding=2
+        )
         row, column = (((v - v0) / NODE_MM).round().long() for v, v0 in ((y, top), (x, left)))
-        return near.take(row * columns + column)
+        return spread.take(row * columns + column) > 0
 
     def _near(self, place: Plane) -> torch.Tensor:
         beam, range_mm = self.probe.beam_and_range(*place)
