@@ -129,17 +129,26 @@ class Texture:
     level_db: float
     contrast_db: tuple[float, float]
     mottles: tuple[Mottle, Mottle]
+    turns: tuple[float, float]
     streaks: tuple[tuple[float, Streaks], ...]
 
     def __call__(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Level at material places, dB."""
-        broad, fine = (mottle(x, y) for mottle in self.mottles)
+        broad, fine = (
+            mottle(*_along(angle, x, y))
+            for angle, mottle in zip(self.turns, self.mottles, strict=True)
+        )
         contrast = self.contrast_db
         total = power(self.level_db + contrast[0] * broad + contrast[1] * fine)
         for angle, streaks in self.streaks:
-            cos, sin = math.cos(angle), math.sin(angle)
-            total = total + streaks(cos * x + sin * y, cos * y - sin * x)
+            total = total + streaks(*_along(angle, x, y))
         return torch.clamp(decibels(total), max=BRIGHTEST_DB)
+
+
+def _along(angle: float, x: torch.Tensor, y: torch.Tensor) -> Plane:
+    """Coordinates along a direction and across it."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    return cos * x + sin * y, cos * y - sin * x
 
 
 def free(
@@ -287,4 +296,5 @@ def _texture(random: np.random.Generator, extent: float) -> Texture:
         for size, shape in zip(sizes, shapes, strict=True)
     )
     contrast = (float(even(1.0, 5.0)), float(even(0.5, 4.0)))
-    return Texture(float(even(-20.0, -6.0)), contrast, (first, second), tuple(streaks))
+    turns = (float(even(0.0, math.pi)), float(even(0.0, math.pi)))
+    return Texture(float(even(-20.0, -6.0)), contrast, (first, second), turns, tuple(streaks))
