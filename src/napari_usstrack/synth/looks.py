@@ -32,7 +32,7 @@ def _cardiac(probe: Probe, random: np.random.Generator) -> Look:
         shadows=(*_flanks(random, 0.8, probe.depth_mm), *_ribs(random, 0.3, probe.depth_mm)),
         dropout_db=draw(0.0, 24.0),
         persistence=draw(0.0, 0.4),
-        smoothing_mm=draw(0.1, 0.65),
+        smoothing_mm=draw(0.1, 0.5),
         smoothing_beams=draw(0.0, 1.5),
         block_quality=_blocks(random),
     )
@@ -42,7 +42,7 @@ def _linear(probe: Probe, random: np.random.Generator) -> Look:
     draw = random.uniform
     return Look(
         dynamic_range_db=draw(40.0, 53.0),
-        gain_db=draw(-10.0, -2.0),
+        gain_db=draw(-11.0, -3.0),
         gain_steps_db=(draw(-5.0, 1.0), draw(-4.0, 1.0), draw(-13.0, -3.0)),
         gamma=draw(1.2, 1.8),
         noise_db=draw(-62.0, -46.0),
@@ -52,7 +52,7 @@ def _linear(probe: Probe, random: np.random.Generator) -> Look:
         haze_db=draw(-60.0, -42.0),
         shadows=tuple(_ribs(random, 0.15, probe.depth_mm)),
         dropout_db=draw(0.0, 10.0),
-        persistence=draw(0.1, 0.5),
+        persistence=draw(0.0, 0.45),
         smoothing_mm=draw(0.1, 0.3),
         smoothing_beams=draw(0.5, 2.4),
         block_quality=_blocks(random),

@@ -14,7 +14,7 @@ Course = Callable[[float], float]
 
 Manner = Literal["slow", "fast", "cycles", "still"]
 MANNERS: tuple[Manner, ...] = ("slow", "fast", "cycles")
-CHANCES = (0.2, 0.45, 0.35)
+CHANCES = (0.15, 0.5, 0.35)
 
 
 def eased(share: float) -> float:
