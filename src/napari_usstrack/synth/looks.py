@@ -42,7 +42,7 @@ def _linear(probe: Probe, random: np.random.Generator) -> Look:
     draw = random.uniform
     return Look(
         dynamic_range_db=draw(40.0, 53.0),
-        gain_db=draw(-11.0, -3.0),
+        gain_db=draw(-7.0, 0.0),
         gain_steps_db=(draw(-5.0, 1.0), draw(-4.0, 1.0), draw(-13.0, -3.0)),
         gamma=draw(1.2, 1.8),
         noise_db=draw(-62.0, -46.0),
@@ -54,7 +54,7 @@ def _linear(probe: Probe, random: np.random.Generator) -> Look:
         dropout_db=draw(0.0, 10.0),
         persistence=draw(0.0, 0.45),
         smoothing_mm=draw(0.1, 0.3),
-        smoothing_beams=draw(0.5, 2.4),
+        smoothing_beams=draw(0.2, 1.7),
         block_quality=_blocks(random),
     )
 

@@ -55,7 +55,7 @@ class Options:
         How many segments do not contract as they should; None for a random
         number from 0 to 3.
     fps : float or None
-        Frames per second; None for 25 to 55.
+        Frames per second; None for 24 to 50.
     equal_beats : bool
         All beats alike.
     """
@@ -204,7 +204,7 @@ def _view(
 
 def _scene(seed: Seed, options: Options, draw: Draw) -> Scene:
     random = np.random.default_rng(seed)
-    fps = options.fps or float(random.uniform(25.0, 55.0))
+    fps = options.fps or float(random.uniform(24.0, 50.0))
     beats = Beats.drawn(random, options.frame_count / fps, equal=options.equal_beats)
     view, layers, motion = _unfolded(random, options, draw, beats, options.frame_count / fps)
     probe = drawn_probe(random, view.anatomy)

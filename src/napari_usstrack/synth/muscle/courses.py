@@ -14,7 +14,7 @@ Course = Callable[[float], float]
 
 Manner = Literal["slow", "fast", "cycles", "still"]
 MANNERS: tuple[Manner, ...] = ("slow", "fast", "cycles")
-CHANCES = (0.15, 0.5, 0.35)
+CHANCES = (0.1, 0.45, 0.45)
 
 
 def eased(share: float) -> float:
@@ -142,7 +142,7 @@ def push(random: np.random.Generator, duration_s: float, *, fast: bool) -> Push:
     """Draw one contraction, fast as in a sudden push or slow as in a ramp."""
     rise_s = float(random.uniform(0.1, 0.3) if fast else random.uniform(0.5, 2.0))
     fall_s = rise_s * float(random.uniform(0.8, 2.5))
-    hold_s = float(random.uniform(0.1, 0.8)) * (1.0 if fast else 1.5)
+    hold_s = float(random.uniform(0.1, 0.5)) * (1.0 if fast else 2.0)
     middle_s = float(random.uniform(0.2, 0.7)) * duration_s
     late = random.random() < 0.3
     onset_s = middle_s - 0.5 * rise_s - (rise_s + hold_s if late else 0.0)
@@ -153,7 +153,7 @@ def cycles(random: np.random.Generator, duration_s: float) -> Cycles:
     """Draw repeated contractions, about one to four in a clip."""
     period_s = duration_s / float(random.uniform(1.0, 4.0))
     return Cycles(
-        period_s=float(np.clip(period_s, 0.6, 4.0)),
+        period_s=float(np.clip(period_s, 0.4, 2.0)),
         phase=float(random.random()),
         sharpness=float(random.uniform(0.8, 2.0)),
         unevenness=float(random.uniform(0.0, 0.25)),

@@ -74,7 +74,7 @@ class Contraction:
         farthest_mm : float
             Largest `slide_mm`.
         """
-        wanted = float(random.uniform(0.08, 0.4))
+        wanted = float(random.uniform(0.12, 0.4))
         for shortening in np.linspace(wanted, 0.03, 40):
             length = belly.length_mm * (1.0 - float(shortening))
             sine = belly.thickness_mm / (1.0 + stretch) / length

@@ -71,10 +71,10 @@ def sway(
     random: np.random.Generator, duration_s: float
 ) -> Callable[[float], tuple[float, float, float]]:
     """Draw what the probe does."""
-    size = float(random.choice([0.0, 0.3, 1.0], p=[0.3, 0.4, 0.3]))
+    size = float(random.choice([0.0, 0.3, 1.0], p=[0.1, 0.3, 0.6]))
     return Sway(
-        press_mm=size * float(random.normal(0.0, 0.7)),
-        slide_mm=size * float(random.normal(0.0, 2.0)),
+        press_mm=size * float(random.normal(0.0, 1.5)),
+        slide_mm=size * float(random.normal(0.0, 5.0)),
         tilt_deg=size * float(random.normal(0.0, 1.0)),
         course=effort(random, duration_s),
         shake=effort(random, duration_s, "still"),
@@ -191,11 +191,11 @@ def slow_waves(random: np.random.Generator) -> Callable[[float], float]:
 
 
 def through_plane(random: np.random.Generator) -> Field | None:
-    """Draw motion through the image plane of up to 2 mm, none in some scenes."""
+    """Draw motion through the image plane of a few mm, none in some scenes."""
     if random.random() < 0.15:
         return None
     mottle = Mottle.draw(random, 25.0, 15.0)
-    size = float(random.uniform(0.4, 2.0))
+    size = float(random.uniform(0.8, 3.2))
     return lambda x, y: size * (1.0 + 0.5 * mottle(x, y))
 
 

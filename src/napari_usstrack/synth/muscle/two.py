@@ -190,8 +190,8 @@ def _layers(
     sign = float(random.choice([-1.0, 1.0]))
     reach = Reach(
         rest=rest,
-        upper=sign * float(even(0.06, 0.2)),
-        lower=-sign * float(even(0.06, 0.2)),
+        upper=sign * float(even(0.1, 0.25)),
+        lower=-sign * float(even(0.1, 0.25)),
         bulge=float(np.clip(random.normal(0.0, 0.03), -0.06, 0.06)),
         rise=0.1 * fat_mm * float(even(-1.0, 1.0)),
         course=_course(random, duration_s)
@@ -214,7 +214,7 @@ def _course(random: np.random.Generator, duration_s: float) -> Course:
     if random.random() < 0.4:
         return effort(random, duration_s, "cycles")
     even = random.uniform
-    rise_s = float(even(0.4, 1.2))
+    rise_s = float(even(0.2, 0.7))
     onset_s = float(even(0.1, 0.6)) * duration_s - 0.5 * rise_s
     reach = Push(onset_s, rise_s, float(even(0.05, 0.6)), rise_s * float(even(0.8, 1.5)))
     tremor = tremble(random, 0.02)
