@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.muscle.courses import Course, Cycles, Push, Tremor
 from napari_usstrack.synth.muscle.settings import (
     Orientation,
@@ -192,7 +191,6 @@ def free(
         frame_count=frame_count,
         fps=fps,
         pose=pose,
-        look=random_look(probe, random),
         through=slow_waves(random),
         margin_mm=0.35 * extent,
         facts={"waves": float(len(motion.waves))},

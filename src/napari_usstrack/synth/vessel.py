@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.muscle.anatomy import Fat
 from napari_usstrack.synth.muscle.settings import (
     Orientation,
@@ -243,7 +242,6 @@ def vessel(
         frame_count=frame_count,
         fps=fps,
         pose=pose,
-        look=random_look(probe, random),
         through=slow_waves(random),
         measures=VesselTruth(motion.cut, walls),
         margin_mm=6.0,

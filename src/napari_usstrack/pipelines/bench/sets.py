@@ -60,8 +60,8 @@ def _simulated(_folders: Sequence[Path]) -> Iterator[Found]:
     from napari_usstrack.synth.benchmark import benchmark_clips
 
     for name, video, truth in benchmark_clips():
-        ever = truth.visible.any(axis=0)
-        seen = truth.select([p.name for p, shown in zip(truth.points, ever, strict=True) if shown])
+        ever = np.flatnonzero(truth.visible.any(axis=0))
+        seen = truth.select([truth.points[i].name for i in ever])
         yield tracked_case("simulated", name, video, seen, derived_errors(seen))
 
 

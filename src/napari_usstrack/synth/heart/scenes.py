@@ -28,7 +28,6 @@ from napari_usstrack.synth.heart.motion import Contraction, contraction
 from napari_usstrack.synth.heart.paint import painted
 from napari_usstrack.synth.heart.short_axis import SEGMENT_NAMES, short_axis
 from napari_usstrack.synth.heart.walls import Ring, Strip
-from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.scene import Body, Field, Mark, Measures, Scene, everywhere
 
 Orientation = Literal["usual", "any"]
@@ -231,7 +230,6 @@ def _scene(seed: Seed, options: Options, draw: Draw) -> Scene:
         frame_count=options.frame_count,
         fps=fps,
         pose=pose,
-        look=random_look(probe, random),
         through=_course(beats, "contraction"),
         measures=view.measures,
         facts={**view.facts, **beats.facts(options.frame_count, fps)},

@@ -140,7 +140,7 @@ def effort(random: np.random.Generator, duration_s: float, manner: Manner | None
 
 def push(random: np.random.Generator, duration_s: float, *, fast: bool) -> Push:
     """Draw one contraction, fast as in a sudden push or slow as in a ramp."""
-    rise_s = float(random.uniform(0.1, 0.3) if fast else random.uniform(0.5, 2.0))
+    rise_s = float(random.uniform(0.1, 0.25) if fast else random.uniform(0.5, 2.0))
     fall_s = rise_s * float(random.uniform(0.8, 2.5))
     hold_s = float(random.uniform(0.1, 0.5)) * (1.0 if fast else 2.0)
     middle_s = float(random.uniform(0.2, 0.7)) * duration_s

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.muscle.anatomy import Band, Belly, Fat, Flesh
 from napari_usstrack.synth.muscle.courses import Manner, effort
 from napari_usstrack.synth.muscle.layers import Layers, Profile, Shape
@@ -162,7 +161,6 @@ def junction(
         frame_count=frame_count,
         fps=fps,
         pose=pose,
-        look=random_look(probe, random),
         through=slow_waves(random),
         measures=JunctionTruth(lines),
         margin_mm=24.0,

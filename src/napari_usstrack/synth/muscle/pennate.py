@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.muscle.anatomy import Band, Belly, Fat, Flesh, Stack
 from napari_usstrack.synth.muscle.courses import Course, Manner, effort
 from napari_usstrack.synth.muscle.layers import Layers, Profile, Shape
@@ -333,7 +332,6 @@ def assembled(
         frame_count=frame_count,
         fps=fps,
         pose=pose,
-        look=random_look(probe, random),
         through=slow_waves(random),
         measures=lambda follow: {k: v for truth in truths for k, v in truth(follow).items()},
         margin_mm=20.0,

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from napari_usstrack.core.geometry import fit_line
-from napari_usstrack.synth.looks import random_look
 from napari_usstrack.synth.muscle.anatomy import Band, Belly, Fat, Flesh, Stack
 from napari_usstrack.synth.muscle.courses import Course, Manner, Push, effort, tremble
 from napari_usstrack.synth.muscle.layers import Layers, Shape, Switch
@@ -167,7 +166,6 @@ def two_muscles(
         frame_count=frame_count,
         fps=fps,
         pose=pose,
-        look=random_look(probe, random),
         through=slow_waves(random),
         measures=TwoTruth(grids, (beside[0], beside[1])),
         margin_mm=20.0,
