@@ -185,9 +185,10 @@ def demo(
         "usstrack-demo"
     ),
 ) -> None:
-    """Track a real echo cine that ships with pydicom; needs no files and no network."""
+    """Track a real echo cine and two generated clips with known motion; needs no files."""
     from napari_usstrack.pipelines import describe
     from napari_usstrack.pipelines.demo import run_demo
+    from napari_usstrack.pipelines.demo_truth import run_acts, told
 
     made = run(run_demo(output), "Demo")
     tracks = made.tracks
@@ -205,7 +206,19 @@ def demo(
         ("film", made.film),
     ):
         typer.echo(f"  {what:<9}{path}")
-    typer.echo(f"\nSee it in napari: {_command_name()} open {made.clip}")
+    acts = run(run_acts(output), "Against exact motion")
+    typer.echo()
+    for line in told(acts):
+        typer.echo(f"  {line}")
+    typer.echo()
+    for act in acts:
+        typer.echo(
+            f"  {act.name:<9}{act.clip}, {act.csv.name}, {act.truth.name}, {act.picture.name}"
+        )
+    command = _command_name()
+    heart = acts[0]
+    typer.echo(f"\nSee it in napari: {command} open {made.clip} {heart.clip}")
+    typer.echo(f"Score it yourself: {command} evaluate {heart.csv} {heart.truth}")
 
 
 evaluate = app.command(epilog=scoring.EVALUATE_EXAMPLE)(scoring.evaluate)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Work
 from napari_usstrack.core.tracks import CELL_ARRAYS, PALETTE, Cells, PointInfo, Source, Tracks
 from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.io import overlay, project, tables
+from napari_usstrack.io.files import copied
 from napari_usstrack.io.registry import open_video
 from napari_usstrack.io.sample import embedded_cine
 from napari_usstrack.pipelines import trackers
@@ -66,7 +65,7 @@ def run_demo(folder: Path) -> Work[DemoResult]:
     folder : Path
         Where the files go; made when it does not exist.
     """
-    clip = _copied(embedded_cine(), folder)
+    clip = copied(embedded_cine(), folder)
     video = open_video(clip)
     labels = wall_labels(video.info)
     paths = DemoResult(
@@ -88,13 +87,3 @@ def run_demo(folder: Path) -> Work[DemoResult]:
     film = overlay.write_overlay_video(video, run, paths.film)
     yield from part(film, count, count, 2 * count)
     return DemoResult(**{**paths.__dict__, "tracks": run})
-
-
-def _copied(source: Path, folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copyfile(source, folder / source.name))
-    except OSError as error:
-        raise UsstrackError(
-            f"{folder} cannot be written ({error.strerror}); choose another folder with --output."
-        ) from error

@@ -40,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scene", default="heart-a4c", help="kind of scene, see --list")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same clip")
     parser.add_argument("--frames", type=int, default=64, help="frames in the clip")
-    parser.add_argument("--size", type=int, default=256, help="height and width, px")
+    parser.add_argument(
+        "--size", type=_size, default=(256, 256), metavar="PX", help="side, or HEIGHTxWIDTH, px"
+    )
     parser.add_argument(
         "--orientation",
         choices=("usual", "any"),
@@ -53,14 +55,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _size(text: str) -> tuple[int, int]:
+    """Height and width of ``256`` or ``176x240``."""
+    height, _, width = text.partition("x")
+    return int(height), int(width or height)
+
+
 def _problem(given: argparse.Namespace) -> str:
     """What is wrong with the arguments, and the remedy; empty when nothing is."""
     if given.scene not in SCENES:
         return f"there is no scene {given.scene!r}; choose one of {', '.join(SCENES)}."
     if given.frames < 1:
         return f"--frames is {given.frames}; give 1 or more."
-    if not 32 <= given.size <= 2048:
-        return f"--size is {given.size}; give 32 to 2048 px."
+    if not all(32 <= side <= 2048 for side in given.size):
+        return f"--size is {given.size[0]}x{given.size[1]}; give 32 to 2048 px."
     if given.output is not None and given.output.suffix != ".npz":
         return f"{given.output} does not end in .npz; choose a name that does."
     if given.output is not None and not given.output.parent.is_dir():

@@ -54,7 +54,7 @@ def _linear(probe: Probe, random: np.random.Generator) -> Look:
         dropout_db=draw(0.0, 10.0),
         persistence=draw(0.0, 0.45),
         smoothing_mm=draw(0.1, 0.3),
-        smoothing_beams=draw(0.2, 1.7),
+        smoothing_beams=draw(0.4, 1.9),
         block_quality=_blocks(random),
     )
 

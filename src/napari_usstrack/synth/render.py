@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_usstrack.core.calibration import Calibration
-from napari_usstrack.core.tracks import PALETTE, Cells, PointInfo, Source, Tracks
+from napari_usstrack.core.tracks import PALETTE, PointInfo, Source, Tracks
 from napari_usstrack.core.video import VideoInfo
 from napari_usstrack.synth.beams import BeamGrid
 from napari_usstrack.synth.clip import Clip
@@ -97,7 +97,7 @@ class Renderer:
         )
 
     def truth(self) -> Tracks:
-        """True positions and visibility of the scene's points."""
+        """True positions in px, absent outside the picture, and visibility of the points."""
         scene = self.scene
         xy_mm = np.full((scene.frame_count, len(scene.marks), 2), np.nan)
         for name in dict.fromkeys(mark.body for mark in scene.marks):
@@ -176,12 +176,14 @@ def _tracks(
         PointInfo(mark.name, mark.group, mark.kind, colour)
         for mark, colour in zip(scene.marks, cycle(PALETTE), strict=False)
     )
-    placed = Cells.placed(xy, Source.MANUAL)
+    size = np.array([display.width, display.height])
+    inside = np.asarray(((xy >= -0.5) & (xy <= size - 0.5)).all(axis=-1))
+    visible = visible & inside
     return Tracks(
-        xy=placed.xy,
-        confidence=np.where(visible, placed.confidence, 0.0).astype(np.float32),
-        visible=placed.visible & visible,
-        source=placed.source,
+        xy=np.where(inside[..., None], xy, np.nan),
+        confidence=np.where(visible, np.nan, 0.0).astype(np.float32),
+        visible=visible,
+        source=np.where(inside, Source.MANUAL, Source.ABSENT).astype(np.uint8),
         points=points,
         video=info,
     )

@@ -21,13 +21,14 @@ from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Queries, Tracker, Work
 from napari_usstrack.core.video import Video
 from napari_usstrack.io.registry import READERS, can_open, open_video
+from napari_usstrack.io.truth import read_arrays
 from napari_usstrack.metrics.error import closure
 from napari_usstrack.metrics.impartiality import TIME, equivariance, rigid_motion
 from napari_usstrack.metrics.pairs import Floats, mean_or_nan
 from napari_usstrack.metrics.robustness import nuisance, static_motion, there_and_back
 from napari_usstrack.metrics.trials import Gaps
 from napari_usstrack.pipelines.bench.cases import Case, NoData, Outcome, in_memory, timed
-from napari_usstrack.pipelines.bench.files import files, npz_arrays
+from napari_usstrack.pipelines.bench.files import files
 from napari_usstrack.pipelines.figures import PERCENT, Figure
 
 SET = "checks"
@@ -134,7 +135,7 @@ def _case(path: Path) -> CheckCase:
     video = in_memory(open_video(path))
     if video.info.frame_count < FEWEST:
         raise UsstrackError(f"{path.name} has {video.info.frame_count} frames, {FEWEST} are needed")
-    arrays = npz_arrays(path) if path.suffix == ".npz" else {}
+    arrays = read_arrays(path) if path.suffix == ".npz" else {}
     if "tracks" not in arrays:
         return CheckCase(path.name, video, textured_points(video))
     true = np.asarray(arrays["tracks"], dtype=np.float64).transpose(1, 0, 2)

@@ -6,9 +6,6 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_usstrack.core.errors import UsstrackError
 
 
@@ -16,21 +13,6 @@ def files(folders: Iterable[Path], pattern: str) -> list[Path]:
     """Files of a pattern anywhere below the folders, each once, sorted within a folder."""
     found = [path for folder in folders for path in sorted(folder.rglob(pattern))]
     return list(dict.fromkeys(found))
-
-
-def npz_arrays(path: Path) -> dict[str, NDArray]:
-    """Arrays of an ``.npz`` file but its frames, which are only named.
-
-    Raises
-    ------
-    UsstrackError
-        If it is no such file.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return {key: np.empty(0) if key == "frames" else data[key] for key in data.files}
-    except (OSError, ValueError) as error:
-        raise UsstrackError(f"{path} cannot be read ({error}); save it with numpy.savez") from error
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

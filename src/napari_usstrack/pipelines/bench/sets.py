@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from napari_usstrack.core.curves import spline_length
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracks import CELL_ARRAYS, Cells, Source, Tracks, named_points
-from napari_usstrack.core.video import VideoInfo
+from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.io.registry import open_video
+from napari_usstrack.io.truth import read_arrays, true_tracks
 from napari_usstrack.metrics.pairs import Floats
 from napari_usstrack.pipelines.bench.cases import Case, NoData, absolute, tracked_case
 from napari_usstrack.pipelines.bench.checks import check_cases
 from napari_usstrack.pipelines.bench.derived import derived_errors
-from napari_usstrack.pipelines.bench.files import files, npz_arrays, read_rows
+from napari_usstrack.pipelines.bench.files import files, read_rows
 from napari_usstrack.pipelines.bench.observers import observer_cases
 from napari_usstrack.pipelines.figures import NAN, Figure
 
@@ -60,9 +61,14 @@ def _simulated(_folders: Sequence[Path]) -> Iterator[Found]:
     from napari_usstrack.synth.benchmark import benchmark_clips
 
     for name, video, truth in benchmark_clips():
-        ever = np.flatnonzero(truth.visible.any(axis=0))
-        seen = truth.select([truth.points[i].name for i in ever])
-        yield tracked_case("simulated", name, video, seen, derived_errors(seen))
+        yield _with_derived("simulated", name, video, truth)
+
+
+def _with_derived(set_name: str, name: str, video: Video, truth: Tracks) -> Case:
+    """A case of the points that are ever visible, with all errors that their groups allow."""
+    ever = np.flatnonzero(truth.visible.any(axis=0))
+    seen = truth.select([truth.points[i].name for i in ever])
+    return tracked_case(set_name, name, video, seen, derived_errors(seen))
 
 
 # --- clips with exact tracks -----------------------------------------------------------------
@@ -80,18 +86,14 @@ def _clips(folders: Sequence[Path]) -> Iterator[Found]:
 
 
 def _clip(path: Path) -> Case | None:
-    arrays = npz_arrays(path)
+    arrays = read_arrays(path)
     if "frames" not in arrays or "tracks" not in arrays:
         return None
     video = open_video(path)
-    xy = np.asarray(arrays["tracks"], dtype=np.float64)
-    if xy.ndim != 3 or xy.shape[1:] != (video.info.frame_count, 2):
-        raise UsstrackError(
-            f"{path}: tracks have shape {xy.shape} for {video.info.frame_count} frames; store "
-            "them as points x frames x 2"
-        )
-    truth = truth_of(video.info, xy.transpose(1, 0, 2))
-    return tracked_case("clips", path.stem, video, truth, _strain(arrays, truth))
+    truth = true_tracks(arrays, video.info, path)
+    if "gls" in arrays:
+        return tracked_case("clips", path.stem, video, truth, _strain(arrays, truth))
+    return _with_derived("clips", path.stem, video, truth)
 
 
 def truth_of(info: VideoInfo, xy: Floats) -> Tracks:

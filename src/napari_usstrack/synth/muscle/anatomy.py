@@ -204,11 +204,11 @@ class Fat:
             random,
             spacing_mm=float(even(0.9, 1.8)),
             width_mm=float(even(0.3, 0.5)),
-            length_mm=(5.0, float(even(14.0, 30.0))),
+            length_mm=(3.0, float(even(6.0, 14.0))),
             occupancy=float(even(0.4, 0.8)),
             level_db=(-16.0, float(even(-10.0, -5.0))),
         )
-        mottles = (Mottle.draw(random, 14.0, 0.8), Mottle.draw(random, 10.0, 3.0))
+        mottles = (Mottle.draw(random, 6.0, 0.8), Mottle.draw(random, 8.0, 3.0))
         return cls(
             float(even(-16.0, -11.0)), float(even(0.9, 1.6)) if skin else -1e9, mottles, septa
         )
