@@ -62,7 +62,7 @@ def _fading(probe: Probe, random: np.random.Generator) -> tuple[float, float]:
     """
     if probe.fan:
         return random.uniform(0.2, 0.5), random.uniform(0.1, 0.3)
-    return random.uniform(0.0, 0.02), random.uniform(0.08, 0.25)
+    return random.uniform(0.0, 0.01), random.uniform(0.08, 0.22)
 
 
 def _scaled(field: Field, factor: float) -> Field:

@@ -52,7 +52,7 @@ def _linear(probe: Probe, random: np.random.Generator) -> Look:
         haze_db=draw(-60.0, -42.0),
         shadows=tuple(_ribs(random, 0.15, probe.depth_mm)),
         dropout_db=draw(0.0, 10.0),
-        persistence=draw(0.0, 0.45),
+        persistence=draw(0.1, 0.5),
         smoothing_mm=draw(0.1, 0.3),
         smoothing_beams=draw(0.4, 1.9),
         block_quality=_blocks(random),
