@@ -46,9 +46,10 @@ def _generated(name: str) -> list[LayerTuple]:
 
 
 def _truth_layer(xy: np.ndarray, video: Video, name: str) -> LayerTuple:
-    """Tracks layer of true paths ``[frames, points, 2]`` in px."""
+    """Tracks layer of true paths ``[frames, points, 2]`` in px, where they are in the picture."""
     paths = swapped(xy)
     frames, points = np.indices(paths.shape[:2])
     rows = np.column_stack([points.ravel(), frames.ravel(), paths.reshape(-1, 2)])
+    rows = rows[np.isfinite(rows).all(axis=1)]
     truth = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     return truth, {"name": f"{name} true motion", **calibrated_axes(video.info)}, "tracks"

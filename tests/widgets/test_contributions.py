@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from napari.layers import Tracks as TracksLayer
 
 from napari_usstrack._reader import get_reader
-from napari_usstrack._sample_data import echo_cine, speckle
+from napari_usstrack._sample_data import echo_cine, heart, muscle, speckle
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.io.clip import ClipVideo
 from napari_usstrack.session import Session
@@ -48,11 +49,19 @@ def test_reader_says_when_the_clip_of_a_project_is_missing(clip_file) -> None:
 
 
 def test_samples_are_clips_without_a_place_on_disk() -> None:
-    for layers in (echo_cine(), speckle()):
+    for layers in (echo_cine(), heart(), muscle(), speckle()):
         video, _, kind = layers[0]
         assert kind == "image"
         assert video.info.path == ""
-    (_, clip_options, _), (_, truth_options, kind) = speckle()
+
+
+@pytest.mark.parametrize("sample", [heart, muscle, speckle])
+def test_true_motion_lies_over_its_clip(sample) -> None:
+    (video, clip_options, _), (rows, truth_options, kind) = sample()
     assert kind == "tracks"
+    assert np.isfinite(rows).all()
+    assert (rows[:, 2:] > -0.6).all()
+    assert (rows[:, 2:] < np.array(video.shape[1:]) - 0.4).all()
+    TracksLayer(rows)
     for name in ("scale", "units"):
         assert truth_options[name] == clip_options[name]
