@@ -244,7 +244,7 @@ def vessel(
         pose=pose,
         through=slow_waves(random),
         measures=VesselTruth(motion.cut, walls),
-        margin_mm=6.0,
+        margin_mm=18.0,
         facts={"radius_mm": motion.radius_mm, "wall_mm": wall_mm},
     )
 

@@ -163,7 +163,7 @@ def junction(
         pose=pose,
         through=slow_waves(random),
         measures=JunctionTruth(lines),
-        margin_mm=24.0,
+        margin_mm=34.0,
         facts={"travel_mm": travel_mm, "tip_mm": wedge.tip_mm},
     )
 

@@ -334,7 +334,7 @@ def assembled(
         pose=pose,
         through=slow_waves(random),
         measures=lambda follow: {k: v for truth in truths for k, v in truth(follow).items()},
-        margin_mm=20.0,
+        margin_mm=34.0,
         facts=plan.facts,
     )
 

@@ -74,7 +74,7 @@ def sway(
     size = float(random.choice([0.0, 0.3, 1.0], p=[0.1, 0.3, 0.6]))
     return Sway(
         press_mm=size * float(random.normal(0.0, 1.5)),
-        slide_mm=size * float(random.normal(0.0, 7.0)),
+        slide_mm=size * float(np.clip(random.normal(0.0, 7.0), -10.0, 10.0)),
         tilt_deg=size * float(random.normal(0.0, 1.0)),
         course=effort(random, duration_s),
         shake=effort(random, duration_s, "still"),

@@ -168,7 +168,7 @@ def two_muscles(
         pose=pose,
         through=slow_waves(random),
         measures=TwoTruth(grids, (beside[0], beside[1])),
-        margin_mm=20.0,
+        margin_mm=34.0,
         facts=_facts(layers.at),
     )
 
