@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import napari_usstrack
 from napari_usstrack.core.tracks import Tracks
 from napari_usstrack.io.registry import open_video
 from napari_usstrack.io.truth import read_arrays, true_tracks
@@ -40,7 +39,7 @@ def generated_clip(name: str) -> Path:
     name : {"heart", "muscle"}
         Apical four-chamber view, or a muscle with aponeuroses and fascicles.
     """
-    return Path(napari_usstrack.__file__).parent / "samples" / GENERATED[name]
+    return Path(__file__).parents[1] / "samples" / GENERATED[name]
 
 
 def generated_truth(name: str) -> Tracks:
