@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from napari_usstrack.synth.scene import Mark, Scene
 
 BRIGHT_DB = -24.0
-LASTING_S = 0.1
 
 
 def tissue_places(
@@ -17,8 +16,8 @@ def tissue_places(
 ) -> NDArray[np.float64]:
     """Draw material places of a body inside tissue, evenly over what is in view.
 
-    Tissue is what is bright and keeps its speckle: no blood, no lung far
-    behind the pericardium, no air.
+    Tissue is what is bright: no blood, no lung far behind the pericardium, no
+    air.
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ def tissue_places(
         seen = (beam >= 0) & (beam <= probe.beams - 1) & (range_mm >= 0)
         seen &= range_mm <= probe.depth_mm
         x, y = scene.pose.anatomy((x[seen], y[seen]))
-        good = (here.echo_db(x, y) > BRIGHT_DB) & (here.lifetime_s(x, y) > LASTING_S)
+        good = here.echo_db(x, y) > BRIGHT_DB
         found = np.concatenate([found, torch.stack([x[good], y[good]], dim=1).numpy()])
         if len(found) >= count:
             return found[:count]
