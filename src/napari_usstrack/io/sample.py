@@ -9,8 +9,8 @@ from napari_usstrack.io.registry import open_video
 from napari_usstrack.io.truth import read_arrays, true_tracks
 
 GENERATED = {"heart": "heart-a4c.npz", "muscle": "muscle-unipennate.npz"}
-SAMPLE_SEED, SAMPLE_FRAMES = 75, 48
-SAMPLE_SIZES = {"heart": (176, 240), "muscle": (208, 208)}
+SAMPLE_SEED, SAMPLE_FRAMES = 75, 40
+SAMPLE_SIZES = {"heart": (168, 232), "muscle": (176, 176)}
 """The generated samples are what ``python -m napari_usstrack.synth`` renders with
 these for ``--seed``, ``--frames`` and ``--size``, and the scene that the file is named after."""
 
@@ -32,7 +32,7 @@ def embedded_cine() -> Path:
 
 
 def generated_clip(name: str) -> Path:
-    """Path of a generated clip of 48 frames, with exact truth.
+    """Path of a generated clip of 40 frames, with exact truth.
 
     Parameters
     ----------
