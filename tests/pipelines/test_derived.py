@@ -48,8 +48,7 @@ def test_strain_in_regions_knows_the_muscle_from_across_it():
     still, longer = start[None].repeat(3, axis=0), start * [1.1, 1.0]
     truth = truth_of(still, "muscle-1")
     found = figures(np.stack([start, start, longer]), truth)
-    stretched = 100 * 0.5 * (1.1**2 - 1)
-    assert found["regional_strain_error"] == pytest.approx(stretched / 4)
+    assert found["regional_strain_error"] == pytest.approx(10.0 / 4)
 
 
 def test_a_rigid_turn_is_no_strain():
@@ -58,6 +57,16 @@ def test_a_rigid_turn_is_no_strain():
     truth = truth_of(start[None].repeat(2, axis=0), "muscle-2")
     found = figures(np.stack([start, start @ turn + 9.0]), truth)
     assert found["regional_strain_error"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_flat_triangles_do_not_count():
+    start = np.array([[0, 0], [30, 0], [15, 20], [45, 20.0], [15, -0.5]])
+    truth = truth_of(start[None].repeat(2, axis=0), "muscle-1")
+    moved = start.copy()
+    moved[4, 1] -= 2.0
+    # The flat triangle at the bottom alone would stretch by several hundred percent.
+    found = figures(np.stack([start, moved]), truth)["regional_strain_error"]
+    assert 0.0 < found < 10.0
 
 
 def test_unknown_frames_do_not_count_and_other_groups_give_nothing():

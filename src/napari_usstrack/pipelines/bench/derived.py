@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_usstrack.core.curves import path_length, spline_length
-from napari_usstrack.core.geometry import fit_line, fold_deg, vector_angle_deg
+from napari_usstrack.core.geometry import fit_line, fold_deg, polygon_area, vector_angle_deg
 from napari_usstrack.core.tracks import Tracks
 from napari_usstrack.metrics.pairs import Floats
 from napari_usstrack.pipelines.bench.cases import absolute
@@ -21,6 +21,8 @@ from napari_usstrack.pipelines.figures import NAN, Figure
 
 POINTS_OF_PERCENT = "percentage points"
 Columns = NDArray[np.intp]
+LEAST_SLENDERNESS = 0.2
+"""Flatter triangles tell no strain: a small error of a corner changes all."""
 
 
 def derived_errors(truth: Tracks) -> Callable[[Floats], Iterable[Figure]] | None:
@@ -89,23 +91,27 @@ def _regional(found: Floats, true: Floats) -> Floats:
     from scipy.spatial import Delaunay
 
     corners = Delaunay(true[0]).simplices
+    corners = corners[_slenderness(true[0][corners]) > LEAST_SLENDERNESS]
     along = true[0] - true[0].mean(axis=0)
     axes = np.linalg.svd(along, full_matrices=False)[2]
-    ours, theirs = (_green(each, corners, axes) for each in (found, true))
+    ours, theirs = (_strains(each, corners, axes) for each in (found, true))
     return absolute(ours, theirs)
 
 
-def _green(points: Floats, corners: Columns, axes: Floats) -> Floats:
-    """Green-Lagrange strain in percent along both axes, (frames, triangles, 2)."""
+def _slenderness(triangles: Floats) -> Floats:
+    """Smallest height over longest side of triangles ``(..., 3, 2)``."""
+    sides = np.roll(triangles, -1, axis=-2) - triangles
+    longest = np.hypot(sides[..., 0], sides[..., 1]).max(axis=-1)
+    return 2.0 * polygon_area(triangles) / longest**2
+
+
+def _strains(points: Floats, corners: Columns, axes: Floats) -> Floats:
+    """Lagrangian strain in percent along both axes, (frames, triangles, 2)."""
     sides = points[:, corners[:, 1:]] - points[:, corners[:, :1]]
     sides = np.swapaxes(sides, -1, -2)
     change = sides @ np.linalg.inv(sides[0])
-    strain = 0.5 * (np.swapaxes(change, -1, -2) @ change - np.eye(2))
-    return 100.0 * np.stack([_along(strain, axis) for axis in axes], axis=-1)[1:]
-
-
-def _along(strain: Floats, axis: Floats) -> Floats:
-    return np.asarray(np.einsum("...ij,i,j->...", strain, axis, axis))
+    stretch = np.linalg.norm(np.einsum("...ij,kj->...ki", change, axes), axis=-1)
+    return 100.0 * (stretch - 1.0)[1:]
 
 
 def _mean(values: Floats) -> float:
