@@ -16,7 +16,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 
@@ -60,7 +64,63 @@ def reference() -> dict[str, np.ndarray]:
                 out[f"{key}-forward"] = lk_filter.lucas_kanade_2(frames, a)
                 out[f"{key}-backward"] = lk_filter.lucas_kanade_2(frames[::-1], b)
                 out[f"{key}-joined"] = lk_filter.lucas_kanade_rstc_2(frames, a, b)
+                for window in clips.WINDOWS:
+                    places = clips.given(name)[:, :count]
+                    out[f"{key}-window-{window}"] = flow_window(frames, places, window)
     return out
+
+
+def flow_window(
+    frames: Sequence[np.ndarray], xy: np.ndarray, window: int, *, parallel: bool = False
+) -> np.ndarray:
+    """Let DUSTrack's moving-average filter read from and write to memory.
+
+    Parameters
+    ----------
+    frames : sequence of uint8 ndarray, shape (height, width)
+    xy : ndarray, shape (frames, points, 2)
+        Positions in px.
+    window : int
+        Frames of a window.
+    parallel : bool
+        Use its pool of threads.
+    """
+    from dustrack import lk_filter
+
+    class Frames:
+        fname = "clip"
+
+        def __getitem__(self, index: int | slice) -> SimpleNamespace:
+            return SimpleNamespace(
+                asnumpy=lambda: frames[index] if isinstance(index, int) else np.array(frames[index])
+            )
+
+        def get_avg_fps(self) -> float:
+            return 1.0
+
+    class Annotation:
+        written: dict[str, dict[int, np.ndarray]] = {}
+
+        def __init__(self, fname: str, _video: str = "") -> None:
+            self.fname, self.fstem, self.video = fname, "points", Frames()
+            self.n_frames, self.data = len(frames), self.written
+
+        @property
+        def labels(self) -> list[str]:
+            return list(self.data)
+
+        def save(self) -> None:
+            Annotation.written = self.data
+
+    points = range(xy.shape[1])
+    with tempfile.TemporaryDirectory() as folder:
+        annotation = Annotation(str(Path(folder) / "points.json"))
+        annotation.data = {str(p): dict(enumerate(xy[:, p].tolist())) for p in points}
+        with patch.object(lk_filter, "VideoAnnotation", Annotation):
+            lk_filter.lk_moving_average_filter(
+                annotation, window_size=window, use_parallel=parallel, save_raw=False
+            )
+    return np.stack([np.stack(list(Annotation.written[str(p)].values())) for p in points], axis=1)
 
 
 def compare(found: dict[str, np.ndarray]) -> float:

@@ -18,6 +18,8 @@ SCENES = {"wide": (230, 186), "tall": (186, 230)}
 """Width and height in px: not square, and large enough for three levels."""
 PLACES = np.array([[0.41, 0.47], [0.60, 0.52], [0.505, 0.40], [0.35, 0.63]])
 """Points in parts of the frame, (x, y)."""
+WINDOWS = (2, 5, FRAMES)
+"""Frames of the windows of the moving optical-flow filter."""
 PHASE = np.array([0, 5, 18, 34, 50, 61, 64, 58, 44])
 """Contraction in each frame, of 64."""
 TINTS = np.array([230, 256, 190])
@@ -50,6 +52,14 @@ def starts(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Positions in px in the first and in the last frame; not quite the same material."""
     first = np.round(PLACES * SCENES[name], 3)
     return first, np.round(first + [-4.4, 1.9], 3)
+
+
+def given(name: str) -> np.ndarray:
+    """Positions ``[t, point, (x, y)]`` in px in every frame, off by up to 2 px."""
+    first, last = starts(name)
+    part = (np.arange(FRAMES) / (FRAMES - 1))[:, None, None]
+    cell = np.arange(FRAMES * first.size).reshape(FRAMES, *first.shape)
+    return np.round(first + part * (last - first) + (cell * cell * 37 % 41 - 20) / 10, 3)
 
 
 def digest(frames: np.ndarray) -> str:

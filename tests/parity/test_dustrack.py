@@ -15,6 +15,7 @@ from napari_usstrack.flow.blending import forward_weight
 from napari_usstrack.io.array_video import array_video
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.fill import fill
+from napari_usstrack.smoothing.flow_window import FlowWindow, smooth_with_flow
 
 CLOSE_PX = 1e-6
 LAST = clips.FRAMES - 1
@@ -95,6 +96,21 @@ def test_filled_between_two_anchors(name, kind, count):
     expected = dustrack()[f"{name}-{kind}-{count}-joined"]
     assert np.abs(got.xy - expected)[1:-1].max() < CLOSE_PX
     np.testing.assert_array_equal(got.xy[[0, -1]], [first, last])
+
+
+@pytest.mark.parametrize("window", clips.WINDOWS)
+@pytest.mark.parametrize(("name", "kind", "count"), CASES)
+def test_moving_window(name, kind, count, window):
+    tracker = trackers.make("lucas-kanade", {**SETTINGS, "check": False})
+    work = smooth_with_flow(
+        video(name, kind),
+        clips.given(name)[:, :count],
+        lambda here, there, xy, motion: tracker.step(here, there, xy, motion).xy,
+        forward_weight,
+        FlowWindow(window),
+    )
+    expected = dustrack()[f"{name}-{kind}-{count}-window-{window}"]
+    np.testing.assert_allclose(finish(work).xy, expected, rtol=0, atol=CLOSE_PX)
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, LAST, 40])

@@ -119,7 +119,8 @@ def smooth_with_flow(
     Magana-Salgado et al., "A comparison of point-tracking algorithms in
     ultrasound videos from the upper limb" (BioMedical Engineering OnLine
     2023), averaged over moving windows as in DUSTrack's `lkmovavg`; exact mode
-    with unsmoothed ends equals DUSTrack 1.3.2.
+    with unsmoothed ends equals DUSTrack 1.3.2, which rounds anchors to single
+    precision: so does this mode.
 
     All paths that cross a frame pair are moved in one call, so exact mode
     prepares the two pictures once for all windows.
@@ -131,6 +132,7 @@ def smooth_with_flow(
     smoothed, unsmoothed = [], []
     for run in runs(places):
         (smoothed if len(run) >= settings.frames else unsmoothed).append(run)
+    anchors = places.astype(np.float32) if settings.mode == "exact" else places
     total = np.zeros((*places.shape[:2], 1))
     sums = np.zeros(places.shape)
     pairs = 2 * (len(places) - 1)
@@ -138,7 +140,9 @@ def smooth_with_flow(
     for turn in (1, -1):
         last = _last(smoothed, places.shape[:2], settings)[turn]
         carry = _carry(step, settings, places.shape[1])
-        sweep = _Sweep(places[::turn], last, weight, carry, sums[::turn], total[::turn])
+        sweep = _Sweep(
+            anchors[::turn].astype(np.float64), last, weight, carry, sums[::turn], total[::turn]
+        )
         for frame, (here, there) in enumerate(pairwise(_frames(video, turn))):
             sweep.move(frame, here, there)
             done += 1
