@@ -129,9 +129,9 @@ def smooth_with_flow(
     places = positions(xy)
     _check(len(places), video.info.frame_count, settings.frames)
     weight = np.asarray(weights(settings.frames - 1), dtype=np.float64)
-    smoothed, unsmoothed = [], []
-    for run in runs(places):
-        (smoothed if len(run) >= settings.frames else unsmoothed).append(run)
+    found = list(runs(places))
+    smoothed = [run for run in found if len(run) >= settings.frames]
+    unsmoothed = tuple(run for run in found if len(run) < settings.frames)
     anchors = places.astype(np.float32) if settings.mode == "exact" else places
     total = np.zeros((*places.shape[:2], 1))
     sums = np.zeros(places.shape)
@@ -148,7 +148,7 @@ def smooth_with_flow(
             done += 1
             yield Progress(done, pairs)
     mean = np.divide(sums, total, out=places.copy(), where=total > 0)
-    return Smoothed(mean, tuple(unsmoothed))
+    return Smoothed(mean, unsmoothed)
 
 
 def _check(positions_given: int, in_clip: int, window: int) -> None:
@@ -222,7 +222,7 @@ class _Sweep:
 
     def move(self, frame: int, here: Grey, there: Grey) -> None:
         """Carry all paths from a frame to the next, where others begin."""
-        self._keep(self._last[self._anchor, self._point] > frame)
+        self._keep(np.greater(self._last[self._anchor, self._point], frame))
         if self._xy.size:
             self._xy = self._carry(here, there, self._given[frame], self._point, self._xy)
             self._keep(np.isfinite(self._xy).all(axis=-1))
