@@ -222,14 +222,14 @@ class _Sweep:
 
     def move(self, frame: int, here: Grey, there: Grey) -> None:
         """Carry all paths from a frame to the next, where others begin."""
-        self._keep(np.greater(self._last[self._anchor, self._point], frame))
+        self._keep(np.flatnonzero(self._last[self._anchor, self._point] > frame))
         if self._xy.size:
             self._xy = self._carry(here, there, self._given[frame], self._point, self._xy)
-            self._keep(np.isfinite(self._xy).all(axis=-1))
+            self._keep(np.flatnonzero(np.isfinite(self._xy).all(axis=-1)))
         self._count(frame + 1, self._anchor, self._point, self._xy)
         self._begin(frame + 1)
 
-    def _keep(self, which: NDArray[np.bool_]) -> None:
+    def _keep(self, which: Indices) -> None:
         self._anchor, self._point = self._anchor[which], self._point[which]
         self._xy = self._xy[which]
 

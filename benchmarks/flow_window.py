@@ -1,0 +1,135 @@
+"""Speed and agreement of the moving-window optical-flow filter and DUSTrack's.
+
+Run ``python -m benchmarks.flow_window --dustrack PYTHON``, the interpreter of an
+environment with DUSTrack 1.3.2. Both sides filter the same positions on the same
+grey frames in memory: 200 frames of moving speckle, or of ``--clips``, 4 points
+that follow the flow with noise of 1 px on top, windows of 25 frames, flow in windows
+of 45 px on three levels. Exact mode asks the flow step for the same as DUSTrack;
+fast mode lets it expect the motion of the pair before. DUSTrack runs in its
+threads, as by default. Times are medians of runs in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+import napari_usstrack as uss
+from benchmarks.flow import clip_frames, on_texture
+from napari_usstrack.core.tracker import finish
+from napari_usstrack.core.video import CallbackVideo, VideoInfo
+from napari_usstrack.flow.blending import forward_weight
+from napari_usstrack.flow.lucas_kanade import LucasKanade
+from napari_usstrack.smoothing.flow_window import FlowStep, FlowWindow, smooth_with_flow
+
+SIZE = (698, 556)
+FRAMES, POINTS, WINDOW, NOISE_PX = 200, 4, 25, 1.0
+LK = {"iterations": 10, "epsilon_px": 0.03, "check": False, "lost_px": 1e9}
+DUSTRACK_SIDE = """
+import sys, time
+import numpy as np
+from benchmarks.parity import flow_window
+frames, xy = list(np.load("frames.npy")), np.load("xy.npy")
+begun = time.perf_counter()
+found = flow_window(frames, xy, int(sys.argv[1]), parallel=True)
+taken = time.perf_counter() - begun
+np.savez("found.npz", xy=found, seconds=taken)
+"""
+
+
+def flow_step(*, predict: bool) -> FlowStep:
+    """Lucas-Kanade with DUSTrack's settings."""
+    tracker = LucasKanade(predict=predict, **LK)
+    return lambda here, there, xy, motion: tracker.step(here, there, xy, motion).xy
+
+
+def noisy_track(frames: np.ndarray) -> np.ndarray:
+    """Positions ``[frame, point, (x, y)]`` that follow the flow, with noise."""
+    step = flow_step(predict=False)
+    xy = [on_texture(frames[0])[:POINTS]]
+    for here, there in pairwise(frames):
+        xy.append(step(here, there, xy[-1], None))
+    return np.stack(xy) + np.random.default_rng(0).normal(0, NOISE_PX, (len(frames), POINTS, 2))
+
+
+def ours(frames: np.ndarray, xy: np.ndarray, settings: FlowWindow) -> tuple[np.ndarray, float]:
+    """Our result and the seconds it took."""
+    count, height, width = frames.shape
+    video = CallbackVideo(VideoInfo(count, width, height), lambda s: frames[s.start : s.stop])
+    step = flow_step(predict=settings.mode == "fast")
+    begun = time.perf_counter()
+    found = finish(smooth_with_flow(video, xy, step, forward_weight, settings))
+    return found.xy, time.perf_counter() - begun
+
+
+def dustrack(python: str, frames: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, float]:
+    """DUSTrack's result and the seconds its filter took, in another environment."""
+    root = Path(__file__).resolve().parent.parent
+    offscreen = {"QT_QPA_PLATFORM": "offscreen", "MPLBACKEND": "Agg", "PYTHONPATH": str(root)}
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "frames.npy", frames)
+        np.save(Path(folder) / "xy.npy", xy)
+        ran = subprocess.run(
+            [python, "-c", DUSTRACK_SIDE, str(WINDOW)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env={**os.environ, **offscreen},
+        )
+        if ran.returncode:
+            raise SystemExit(f"DUSTrack did not run:\n{ran.stderr[-2000:]}")
+        with np.load(Path(folder) / "found.npz") as found:
+            return found["xy"], float(found["seconds"])
+
+
+def compare(name: str, frames: np.ndarray, python: str | None, repeats: int) -> None:
+    """Print times, ratios and differences on one clip."""
+    xy = noisy_track(frames)
+    sides = {
+        "exact": lambda: ours(frames, xy, FlowWindow(WINDOW)),
+        "fast": lambda: ours(frames, xy, FlowWindow(WINDOW, mode="fast")),
+    }
+    if python:
+        sides = {"DUSTrack": lambda: dustrack(python, frames, xy), **sides}
+    found, taken = {}, {side: [] for side in sides}
+    for _ in range(repeats):
+        for side, run in sides.items():
+            found[side], seconds = run()
+            taken[side].append(seconds)
+    seconds = {side: float(np.median(values)) for side, values in taken.items()}
+    first = next(iter(sides))
+    print(f"{name}, {frames.shape[2]} x {frames.shape[1]}, {len(frames)} frames")
+    for side in sides:
+        off = np.linalg.norm(found[side] - found[first], axis=-1)
+        print(
+            f"  {side:<9}{seconds[side]:8.2f} s   {first} / it {seconds[first] / seconds[side]:6.1f}"
+            f"   from {first}: rms {np.sqrt(np.mean(off**2)):.1e},"
+            f" 95 % {np.percentile(off, 95):.1e}, largest {off.max():.1e} px"
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--dustrack", metavar="PYTHON", help="interpreter that has DUSTrack 1.3.2")
+    parser.add_argument("--clips", type=Path, nargs="*", default=[], help="more video files")
+    given = parser.parse_args()
+    speckle = clip_frames(*SIZE, FRAMES)
+    compare("speckle", speckle, given.dustrack, given.repeats)
+    for path in given.clips:
+        video = uss.open_video(path)
+        frames = video.frames(range(min(FRAMES, video.info.frame_count)))
+        compare(path.stem, frames, given.dustrack, given.repeats)
+
+
+if __name__ == "__main__":
+    main()
