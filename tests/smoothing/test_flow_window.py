@@ -222,7 +222,7 @@ def test_what_makes_no_sense():
     work = smooth_with_flow(numbered(8), noise(7), still, forward_weight, FlowWindow(3))
     with pytest.raises(ValueError, match="positions for 7 frames of 8"):
         finish(work)
-    for settings in ({"frames": 1}, {"ends": "open"}, {"mode": "slow"}, {"reach_px": 0.0}):
+    for settings in ({"frames": 1}, {"ends": "open"}, {"mode": "slow"}, {"seeds": 1}):
         with pytest.raises(ValueError, match=r"\bnot?\b"):
             FlowWindow(**settings)
 

@@ -18,11 +18,12 @@ Grey = NDArray[np.uint8]
 Indices = NDArray[np.intp]
 FlowStep = Callable[[Grey, Grey, Floats, Floats | None], Floats]
 """Moves positions (n, 2), px, from one frame to another; told what motion to expect, if known."""
-Carry = Callable[[Grey, Grey, Floats, Indices, Floats], Floats]
-"""Moves paths: two frames, given positions (points, 2) in the first, point and place of each."""
+Carry = Callable[[Grey, Grey, Indices, Floats], Floats]
+"""Moves paths from one frame to another: point and place of each."""
 CHUNK = 16
 """Frames read together."""
-CROSS = np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+LEAST_PX = 1.0
+"""Half the side of the smallest square in which flow is mapped."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,25 @@ class FlowWindow:
         that reach over an end are cut there and keep the one pass whose anchor
         is inside, so that ends are smoothed as well.
     mode : {"exact", "fast"}
-        Every window's paths are tracked on their own; or flow is measured once
-        around each given position, and a linear map of it carries all paths.
-    reach_px : float
-        Fast only: distance of the places around a position at which flow is
-        measured, px. Farther away it is taken as at that distance.
+        Every path is tracked on its own; or, at each frame pair, flow is
+        measured on a grid over the paths of a point and carries them between.
+    seeds : int
+        Fast only: places on each side of that grid, at least 2. More come
+        nearer to the exact mode and take longer.
     """
 
     frames: int = 25
     ends: Literal["unsmoothed", "padded"] = "unsmoothed"
     mode: Literal["exact", "fast"] = "exact"
-    reach_px: float = 4.0
+    seeds: int = 3
 
     def __post_init__(self) -> None:
         if self.frames < 2:
             raise ValueError(f"A window of optical flow needs 2 frames or more, not {self.frames}.")
         if self.ends not in ("unsmoothed", "padded") or self.mode not in ("exact", "fast"):
             raise ValueError(f"There are no ends {self.ends!r} or no mode {self.mode!r}.")
-        if not self.reach_px > 0:
-            raise ValueError(f"reach_px must be above 0, not {self.reach_px}.")
+        if self.seeds < 2:
+            raise ValueError(f"A grid has 2 places or more on each side, not {self.seeds}.")
 
 
 def frames_of(window_s: float, fps: float) -> int:
@@ -92,7 +93,7 @@ def smooth_with_flow(
         frame to another; a lost one is NaN and its path ends. It must move
         each position without regard to the others. `motion` is None, or in
         fast mode the flow (n, 2) across the frame pair before, px, NaN where
-        unknown, which a step may use or not.
+        unknown. A step that searches near it only is faster yet.
     weights : callable
         Weight of the forward pass at each of the ``length + 1`` frames of a
         stretch; that of the backward pass is the rest to 1. The published one
@@ -224,7 +225,7 @@ class _Sweep:
         """Carry all paths from a frame to the next, where others begin."""
         self._keep(np.flatnonzero(self._last[self._anchor, self._point] > frame))
         if self._xy.size:
-            self._xy = self._carry(here, there, self._given[frame], self._point, self._xy)
+            self._xy = self._carry(here, there, self._point, self._xy)
             self._keep(np.flatnonzero(np.isfinite(self._xy).all(axis=-1)))
         self._count(frame + 1, self._anchor, self._point, self._xy)
         self._begin(frame + 1)
@@ -251,32 +252,50 @@ class _Sweep:
 
 def _carry(step: FlowStep, settings: FlowWindow, points: int) -> Carry:
     if settings.mode == "exact":
-        return _tracked(step)
-    return _Mapped(step, settings.reach_px, points)
-
-
-def _tracked(step: FlowStep) -> Carry:
-    """Carry each path by a flow step of its own."""
-    return lambda here, there, _given, _point, xy: step(here, there, xy, None)
+        return lambda here, there, _point, xy: step(here, there, xy, None)
+    return _Mapped(step, settings.seeds, points)
 
 
 class _Mapped:
-    """Carries paths by the flow around the given positions."""
+    """Carries the paths of a point by flow on a grid over them, bilinear in between."""
 
-    def __init__(self, step: FlowStep, reach_px: float, points: int) -> None:
-        self._step, self._reach_px = step, reach_px
-        self._motion = np.full((points, len(CROSS), 2), np.nan)
+    def __init__(self, step: FlowStep, seeds: int, points: int) -> None:
+        line = np.linspace(-1.0, 1.0, seeds)
+        self._grid = np.stack(np.meshgrid(line, line), axis=-1)
+        self._step, self._seeds = step, seeds
+        self._motion = np.full((points, *self._grid.shape), np.nan)
 
-    def __call__(
-        self, here: Grey, there: Grey, given: Floats, point: Indices, xy: Floats
-    ) -> Floats:
+    def __call__(self, here: Grey, there: Grey, point: Indices, xy: Floats) -> Floats:
         needed, row = np.unique(point, return_inverse=True)
-        start = (given[needed][:, None] + self._reach_px * CROSS).reshape(-1, 2)
-        landed = self._step(here, there, start, self._motion[needed].reshape(-1, 2))
-        flow = (landed - start).reshape(len(needed), len(CROSS), 2)
+        low = np.full((len(needed), 2), np.inf)
+        high = -low
+        np.minimum.at(low, row, xy)
+        np.maximum.at(high, row, xy)
+        middle, half = (low + high) / 2.0, np.maximum((high - low) / 2.0, LEAST_PX)
+        start = middle[:, None, None] + half[:, None, None] * self._grid
+        told = self._motion[needed].reshape(-1, 2)
+        flow = self._step(here, there, start.reshape(-1, 2), told).reshape(start.shape) - start
         self._motion[:] = np.nan
         self._motion[needed] = flow
-        along = np.stack([flow[:, 1] - flow[:, 2], flow[:, 3] - flow[:, 4]], axis=1)
-        offset = np.clip(xy - given[point], -self._reach_px, self._reach_px)
-        across = np.einsum("ni,nik->nk", offset / (2.0 * self._reach_px), along[row])
-        return xy + flow[row, 0] + across
+        return xy + _between(flow, row, (xy - middle[row]) / half[row])
+
+
+def _between(flow: Floats, row: Indices, at: Floats) -> Floats:
+    """Interpolate in grids.
+
+    Parameters
+    ----------
+    flow : float64 ndarray, shape (grids, y, x, 2)
+    row : intp ndarray, shape (n,)
+        Grid of each place.
+    at : float64 ndarray, shape (n, 2)
+        (x, y) in the grid, -1 to 1.
+    """
+    side = flow.shape[1] - 1
+    cell = (at + 1.0) / 2.0 * side
+    corner = np.clip(np.floor(cell).astype(np.intp), 0, side - 1)
+    (x, y), part = corner.T, cell - corner
+    right, down = part[:, :1], part[:, 1:]
+    upper = (1.0 - right) * flow[row, y, x] + right * flow[row, y, x + 1]
+    lower = (1.0 - right) * flow[row, y + 1, x] + right * flow[row, y + 1, x + 1]
+    return (1.0 - down) * upper + down * lower
