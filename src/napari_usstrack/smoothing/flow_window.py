@@ -125,6 +125,15 @@ def smooth_with_flow(
 
     All paths that cross a frame pair are moved in one call, so exact mode
     prepares the two pictures once for all windows.
+
+    Fast beside exact, measured with Lucas-Kanade in 45 px on three levels, 4
+    points off by 1 px (standard deviation) and windows of 25 frames: 0.014 px
+    rms and 0.07 px at most apart on 200 frames of speckle, 0.07 and 0.7 px on a
+    muscle, 0.5 and 2.5 px on a heart, where nearly all is one point (1.05 px
+    rms, the others up to 0.12) at which flow depends on where it starts; in
+    three quarters to six tenths of the time. With a step that searches near
+    `motion` only: 0.014, 1.6 and 1.0 px rms; faster on speckle alone.
+    ``python -m benchmarks.flow_window`` measures it again.
     """
     settings = settings or FlowWindow()
     places = positions(xy)
