@@ -25,14 +25,14 @@ LEAST_PX2 = 1e-10
 """Variance that every increment has at least."""
 FREEDOM = 4.0
 """Degrees of freedom of the Student-t distribution."""
-BOUND = 4.605170186
-"""Squared normalised distance up to which weights are 1; 90 % of normal errors are nearer."""
-KEPT = {"none": 1.0, "huber": 0.9429, "student": 0.9331}
-"""Mean of weight x squared distance / 2 for normal errors."""
+BOUND = 9.210340372
+"""Squared normalised distance up to which weights are 1; 99 % of normal errors are nearer."""
+INNER = 0.9535
+"""Mean of half the squared distance of normal errors within the bound."""
 LEAST_WEIGHT = 1e-6
 COOLING = (25.0, 5.0)
 """Factors on the variance of measurements in the first rounds."""
-ROUNDS = 12
+ROUNDS = 20
 SETTLED = 2e-3
 """Largest change of a weight, and relative change of a scale, that ends the rounds."""
 PRIOR = 10.0
@@ -166,17 +166,17 @@ def fuse(
     Position is a random walk driven by the increments; see `two_filter` for the
     smoother. Outliers: variances are divided by weights and the smoother is run
     again. With d the distance from what everything else says in units of its
-    standard deviation (de Jong, 1989), weights are 1 up to d^2 = 4.605, within
-    which 90 % of normal errors lie. Beyond, they fall as those of a Student-t
-    distribution with 4 degrees of freedom, 8.605 / (4 + d^2) (Lange, Little and
-    Taylor, 1989), or as Huber's (1964), 2.146 / d. The first rounds believe all
+    standard deviation (de Jong, 1989), weights are 1 up to d^2 = 9.210, within
+    which 99 % of normal errors lie. Beyond, they fall as those of a Student-t
+    distribution with 4 degrees of freedom, 13.210 / (4 + d^2) (Lange, Little and
+    Taylor, 1989), or as Huber's (1964), 3.035 / d. The first rounds believe all
     measurements less, so that a burst of outliers does not confirm itself
     (graduated non-convexity, Blake and Zisserman, 1987).
     Calibration: scales are variance components found by the fixed point of the
-    restricted likelihood (Harville, 1977), with innovations e of covariance S
-    and weights w: scale <- scale sum(w e'S^-1 R S^-1 e) / (k sum tr(S^-1 R)),
-    where k makes it right for normal errors (Richardson and Welsh, 1995), and
-    with a prior worth 10 numbers at scale 1.
+    restricted likelihood (Harville, 1977): with innovations e of covariance S,
+    scale <- scale sum(e'S^-1 R S^-1 e) / sum(tr(S^-1 R)), with a prior worth 10
+    numbers at scale 1. Outliers beyond d^2 = 9.210 are left out, and what that
+    takes from normal errors is made up for.
     """
     data = _checked(increments, covariances, measured, gap_px)
     weights, scales = np.ones(len(data.xy)), np.ones(len(data.kinds))
@@ -184,10 +184,10 @@ def fuse(
     for heat in COOLING if robust != "none" else ():
         cool = _smoothed(data, scheme, heat)
         scheme, _ = _improved(data, scheme, cool, robust, calibrate=False)
-    last = _smoothed(data, scheme, 1.0)
+    last = _smoothed(data, scheme)
     for _ in range(ROUNDS if calibrate or robust != "none" else 0):
         scheme, change = _improved(data, scheme, last, robust, calibrate=calibrate)
-        last = _smoothed(data, scheme, 1.0)
+        last = _smoothed(data, scheme)
         if change < SETTLED:
             break
     return _answer(data, scheme, last)
@@ -255,8 +255,15 @@ class _Misfit:
             np.trace(worth @ given, axis1=-2, axis2=-1),
         )
 
+    def counted(self, robust: Robust) -> tuple[Floats, Floats]:
+        """Misfit and its expectation, without outliers."""
+        if robust == "none":
+            return self.fit, self.room
+        inner = self.squared <= BOUND
+        return np.where(inner, self.fit, 0.0), np.where(inner, INNER * self.room, 0.0)
 
-def _smoothed(data: _Data, scheme: _Scheme, heat: float) -> _Round:
+
+def _smoothed(data: _Data, scheme: _Scheme, heat: float = 1.0) -> _Round:
     spread = heat * scheme.spread(data) / scheme.weights[:, None, None]
     steps = scheme.steps(data) / scheme.flow_weights[..., None, None]
     return _Round(both_ways(data.increments, steps, _cells(data, spread)), spread, steps)
@@ -287,10 +294,12 @@ def _improved(
     scales, flow_scale = scheme.scales, scheme.flow_scale
     if calibrate:
         count = len(data.kinds)
-        fit = np.bincount(data.kind, weights * places.fit / KEPT[robust], count)
-        scales = _rescaled(scales, fit, np.bincount(data.kind, places.room, count))
-        fit = np.array([np.sum(flow_weights * flow.fit) / KEPT[robust]])
-        flow_scale = _rescaled(np.array([flow_scale]), fit, np.sum(flow.room)).item()
+        fit, room = places.counted(robust)
+        scales = _rescaled(
+            scales, np.bincount(data.kind, fit, count), np.bincount(data.kind, room, count)
+        )
+        fit, room = flow.counted(robust)
+        flow_scale = _rescaled(flow_scale, fit.sum(), room.sum()).item()
     change = max(
         np.abs(weights - scheme.weights).max(initial=0.0),
         np.abs(flow_weights - scheme.flow_weights).max(initial=0.0),
