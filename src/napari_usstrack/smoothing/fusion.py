@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_usstrack.smoothing.slips import slip_distances
 from napari_usstrack.smoothing.two_filter import (
     Belief,
     Passes,
@@ -32,6 +33,8 @@ INNER = 0.9535
 LEAST_WEIGHT = 1e-6
 COOLING = (25.0, 5.0)
 """Factors on the variance of measurements in the first rounds."""
+WITNESSES = 2.5
+"""Total weight of places before, and after, a step that it takes to doubt its flow."""
 ROUNDS = 20
 SETTLED = 2e-3
 """Largest change of a weight, and relative change of a scale, that ends the rounds."""
@@ -171,7 +174,10 @@ def fuse(
     distribution with 4 degrees of freedom, 13.210 / (4 + d^2) (Lange, Little and
     Taylor, 1989), or as Huber's (1964), 3.035 / d. The first rounds believe all
     measurements less, so that a burst of outliers does not confirm itself
-    (graduated non-convexity, Blake and Zisserman, 1987).
+    (graduated non-convexity, Blake and Zisserman, 1987), and doubt flow only where it
+    parts from places for good (`slip_distances`). Later an increment is doubted
+    only with about three places on either side, or an exact one, so that a
+    stray place near an end is not blamed on flow.
     Calibration: scales are variance components found by the fixed point of the
     restricted likelihood (Harville, 1977): with innovations e of covariance S,
     scale <- scale sum(e'S^-1 R S^-1 e) / sum(tr(S^-1 R)), with a prior worth 10
@@ -180,10 +186,11 @@ def fuse(
     """
     data = _checked(increments, covariances, measured, gap_px)
     weights, scales = np.ones(len(data.xy)), np.ones(len(data.kinds))
-    scheme = _Scheme(weights, scales, np.ones(data.linked.shape), 1.0)
+    scheme = _Scheme(weights, scales, _first_flow_weights(data, robust), 1.0)
     for heat in COOLING if robust != "none" else ():
         cool = _smoothed(data, scheme, heat)
-        scheme, _ = _improved(data, scheme, cool, robust, calibrate=False)
+        tried, _ = _improved(data, scheme, cool, robust, calibrate=False)
+        scheme = replace(scheme, weights=tried.weights)
     last = _smoothed(data, scheme)
     for _ in range(ROUNDS if calibrate or robust != "none" else 0):
         scheme, change = _improved(data, scheme, last, robust, calibrate=calibrate)
@@ -290,7 +297,8 @@ def _improved(
 ) -> tuple[_Scheme, float]:
     """Weights and scales that the last round suggests, and how much they changed."""
     places, flow = _misfit(data, scheme, last), _flow_misfit(data, scheme, last)
-    weights, flow_weights = _weight(places.squared, robust), _weight(flow.squared, robust)
+    weights = _weight(places.squared, robust)
+    flow_weights = np.where(_witnessed(data, weights), _weight(flow.squared, robust), 1.0)
     scales, flow_scale = scheme.scales, scheme.flow_scale
     if calibrate:
         count = len(data.kinds)
@@ -307,6 +315,22 @@ def _improved(
         abs(np.log(flow_scale / scheme.flow_scale)),
     )
     return _Scheme(weights, scales, flow_weights, flow_scale), float(change)
+
+
+def _first_flow_weights(data: _Data, robust: Robust) -> Floats:
+    if robust == "none":
+        return np.ones(data.linked.shape)
+    variances = np.where(data.linked, np.trace(data.steps, axis1=-2, axis2=-1) / 2, np.nan)
+    apart = slip_distances(data.increments, variances, _cells(data, data.spread))
+    return np.where(data.linked, _weight(apart, robust), 1.0)
+
+
+def _witnessed(data: _Data, weights: Floats) -> Mask:
+    """Steps with enough believed places on either side, shape (frames - 1, points)."""
+    believed = np.where(data.exact.known, WITNESSES, 0.0)
+    np.add.at(believed, data.cell, weights)
+    before, after = np.cumsum(believed, axis=0), np.cumsum(believed[::-1], axis=0)[::-1]
+    return np.asarray(np.minimum(before[:-1], after[1:]) >= WITNESSES)
 
 
 def _rescaled(scale: ArrayLike, fit: ArrayLike, room: ArrayLike) -> Floats:
