@@ -298,7 +298,7 @@ def _improved(
     """Weights and scales that the last round suggests, and how much they changed."""
     places, flow = _misfit(data, scheme, last), _flow_misfit(data, scheme, last)
     weights = _weight(places.squared, robust)
-    flow_weights = np.where(_witnessed(data, weights), _weight(flow.squared, robust), 1.0)
+    flow_weights = np.where(_witnessed(data, weights), _weight(flow.squared, robust) ** 2, 1.0)
     scales, flow_scale = scheme.scales, scheme.flow_scale
     if calibrate:
         count = len(data.kinds)
