@@ -172,7 +172,9 @@ def fuse(
     standard deviation (de Jong, 1989), weights are 1 up to d^2 = 9.210, within
     which 99 % of normal errors lie. Beyond, they fall as those of a Student-t
     distribution with 4 degrees of freedom, 13.210 / (4 + d^2) (Lange, Little and
-    Taylor, 1989), or as Huber's (1964), 3.035 / d. The first rounds believe all
+    Taylor, 1989), or as Huber's (1964), 3.035 / d; for increments as the square
+    of that, as a slip is an error of another kind than imprecision (Geman and
+    McClure, 1987). The first rounds believe all
     measurements less, so that a burst of outliers does not confirm itself
     (graduated non-convexity, Blake and Zisserman, 1987), and doubt flow only where it
     parts from places for good (`slip_distances`). Later an increment is doubted

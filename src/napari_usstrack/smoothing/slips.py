@@ -36,7 +36,7 @@ def slip_distances(increments: Floats, variances: Floats, cells: Belief) -> Floa
     -----
     Places less the motion summed up so far are constant as long as flow is
     right. Compared are their medians over 25 frames before and after the step,
-    by the change of level test with medians in place of means (Tukey, 1977).
+    with the error that medians of normal measurements have.
     """
     frames, points = cells.known.shape
     path = np.concatenate([np.zeros((1, points, 2)), np.cumsum(increments, axis=0)])
