@@ -160,11 +160,18 @@ def votes(
     texture, inside = _patch(frame, region, spacing_mm, margin_mm)
     angles = np.arange(-90.0, 90.0, STEP_DEG)
     answers = _answers(texture, inside, angles, length_mm, width_mm)[:, inside]
+    count, places = len(angles), np.arange(answers.shape[1])
     best = answers.argmax(axis=0)
-    weight = answers.max(axis=0).astype(float) ** POWER / inside.sum()
-    count = HALVES * STRIPS * len(angles)
-    cast = np.bincount(_parts(inside) * len(angles) + best, weights=weight, minlength=count)
-    parts = cast.reshape(HALVES, STRIPS, len(angles))
+    left, top, right = (answers[(best + step) % count, places] for step in (-1, 0, 1))
+    bend = np.minimum(left - 2.0 * top + right, -1e-6)
+    at = best + np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
+    first = np.floor(at).astype(int)
+    weight, part = top.astype(float) ** POWER / len(places), _parts(inside) * count
+    cast = np.zeros(HALVES * STRIPS * count)
+    for step, share in ((0, 1.0 - (at - first)), (1, at - first)):
+        bins = part + (first + step) % count
+        cast += np.bincount(bins, weights=weight * share, minlength=len(cast))
+    parts = cast.reshape(HALVES, STRIPS, count)
     return Votes(angles, ndimage.gaussian_filter1d(parts, BLUR_STEPS, mode="wrap"))
 
 

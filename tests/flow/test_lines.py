@@ -1,0 +1,121 @@
+"""Bands and lines followed through pictures made for the purpose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_usstrack.core.geometry import fit_line
+from napari_usstrack.core.tracker import finish
+from napari_usstrack.flow.bands import band, moved
+from napari_usstrack.flow.lines import smoothed, track_lines
+from tests.flow.test_ridges import grey, lines, speckle
+
+MM = 0.1
+SHAPE = (260, 420)
+X = np.linspace(15.0, 400.0, 7)
+
+
+def straight(at_px, slope):
+    """Line through (207.5, at_px)."""
+    return np.stack([X, at_px + slope * (X - 207.5)], axis=-1)
+
+
+def with_band(picture, at_px, slope, *, thick_px=14.0, level=230.0, bow_px=0.0):
+    """Picture with a bright band around a line, its edges as sharp as speckle is deep."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
+    bowed = bow_px * (1.0 - ((x - 207.5) / 192.5) ** 2)
+    away = (y - at_px - slope * (x - 207.5) - bowed) / np.hypot(1.0, slope)
+    share = 0.25 * (1 + np.tanh((away + thick_px / 2) / 2)) * (1 - np.tanh((away - thick_px / 2) / 2))
+    return picture + share * (level - picture)
+
+
+def dark():
+    return np.full(SHAPE, 40.0)
+
+
+@pytest.mark.parametrize(("part", "side"), [("upper", -7.0), ("middle", 0.0), ("lower", 7.0)])
+def test_place_of_a_band_to_a_tenth_of_a_pixel(part, side):
+    picture = with_band(dark(), 120.37, 0.0)
+    found = band(picture, straight(115.0, 0.0), spacing_mm=(MM, MM), part=part)
+    assert found.place_mm / MM == pytest.approx(120.37 + side - 115.0, abs=0.1)
+    assert found.tilt_mm == pytest.approx(0.0, abs=0.01)
+    assert found.confidence > 0.9
+
+
+def test_slope_of_a_band_under_speckle():
+    picture = grey(with_band(dark(), 121.0, 0.03) * speckle(SHAPE, seed=1))
+    line = straight(118.0, 0.01)
+    found = band(picture, line, spacing_mm=(MM, MM), part="middle")
+    now = fit_line(moved(line, found, spacing_mm=(MM, MM)))
+    assert now.angle_deg == pytest.approx(-np.rad2deg(np.arctan(0.03)), abs=0.3)
+    assert now.at[1] == pytest.approx(121.0, abs=1.5)
+    assert abs(now.at[1] - 121.0) * MM < 4.0 * found.place_sd_mm
+
+
+def test_a_curved_band_a_gap_and_pixels_that_are_not_square():
+    picture = with_band(dark(), 122.0, 0.0, bow_px=9.0)
+    picture[:, 150:220] = 40.0
+    curve = straight(119.0, 0.0) + np.stack([0 * X, 9.0 * (1 - ((X - 207.5) / 192.5) ** 2)], -1)
+    found = band(picture, curve, spacing_mm=(0.08, 0.12), part="middle")
+    assert found.place_mm / 0.12 == pytest.approx(3.0, abs=0.3)
+
+
+def test_without_a_band_nothing_is_found():
+    found = band(np.full(SHAPE, 70, np.uint8), straight(100.0, 0.0), spacing_mm=(MM, MM))
+    assert found.confidence == 0.0
+    assert np.isnan(found.place_mm)
+
+
+def clip(angles, upper, lower):
+    """Lines of given angles between two bands; both (place, slope) per frame."""
+    frames = []
+    for number, angle in enumerate(angles):
+        picture = lines(angle, shape=SHAPE, phase=0.3 * number) * speckle(SHAPE, seed=number)
+        picture = with_band(0.6 * picture, *upper[number])
+        frames.append(grey(with_band(picture, *lower[number])))
+    return frames
+
+
+def test_bands_that_move_and_tilt_and_lines_that_turn_are_followed():
+    count = 12
+    angles = np.linspace(20.0, 31.0, count)
+    upper = [(40.0 + 0.5 * i, 0.002 * i) for i in range(count)]
+    lower = [(225.0 - 1.0 * i, -0.03 + 0.002 * i) for i in range(count)]
+    frames = clip(angles, upper, lower)
+    turn = np.deg2rad(angles[4])
+    drawn = np.array([207.0, 135.0]) + np.linspace(-80, 80, 5)[:, None] * [
+        np.cos(turn),
+        -np.sin(turn),
+    ]
+    inner = (straight(upper[4][0] + 7, upper[4][1]), straight(lower[4][0] - 7, lower[4][1]))
+    run = finish(track_lines(frames, *inner, drawn, spacing_mm=(MM, MM), anchor=4))
+    np.testing.assert_allclose(run.angle_deg, angles, atol=1.0)
+    np.testing.assert_array_equal(run.superficial[4], inner[0])
+    np.testing.assert_allclose(run.fascicle[4], drawn, atol=1e-6)
+    for lines_there, truth, side in ((run.superficial, upper, 7.0), (run.deep, lower, -7.0)):
+        there = fit_line(lines_there)
+        slopes = np.array([slope for _, slope in truth])
+        np.testing.assert_allclose(there.angle_deg, -np.rad2deg(np.arctan(slopes)), atol=0.3)
+        np.testing.assert_allclose(there.at[:, 1], [y + side for y, _ in truth], atol=1.0)
+    assert (run.confidence > 0.3).all()
+
+
+def test_smoothing_rejects_an_outlier_and_bridges_a_gap():
+    truth = np.linspace(10.0, 20.0, 21)
+    values = truth.copy()
+    values[7], values[12:14] = 60.0, np.nan
+    smooth, sd = smoothed(values, np.full(21, 0.5), 0.1)
+    np.testing.assert_allclose(smooth, truth, atol=0.6)
+    assert sd[13] > sd[10] > 0
+
+
+def test_wrong_input_is_refused():
+    line = straight(100.0, 0.0)
+    frames = np.zeros((3, *SHAPE), np.uint8)
+    with pytest.raises(ValueError, match="two at least"):
+        finish(track_lines(frames, line[:1], line, line, spacing_mm=(MM, MM)))
+    with pytest.raises(ValueError, match="anchor 3"):
+        finish(track_lines(frames, line, line, line, spacing_mm=(MM, MM), anchor=3))
+    with pytest.raises(ValueError, match="two distinct ends"):
+        band(frames[0], [[1.0, 1.0], [1.0, 1.0]], spacing_mm=(MM, MM))
