@@ -51,7 +51,7 @@ def compared(lines: TrackedLines, labels: Labels, spacing_mm: float) -> Missed:
 
 def row(name: str, values: Mapping[str, np.ndarray], note: str = "") -> None:
     """Print means, and medians in brackets."""
-    cells = "".join(f"{np.mean(v):>9.2f} ({np.median(v):.2f})" for v in values.values())
+    cells = "".join(f"{np.mean(v):>11.2f} ({np.median(v):.2f})" for v in values.values())
     print(f"{name[:34]:<36}{cells}  {note}", flush=True)
 
 
@@ -87,7 +87,7 @@ def main() -> None:
     if not cases:
         raise SystemExit(f"{given.data} has no muscle/labels.csv with its clips")
     case, runs, missed = cases[0], {}, []
-    titles = "".join(f"{name:>16}" for name in COLUMNS)
+    titles = "".join(f"{name:>18}" for name in COLUMNS)
     print(f"{'mean absolute error (median)':<36}{titles}  ms a frame")
     for name, labels in case.labels.items():
         begun = time.perf_counter()

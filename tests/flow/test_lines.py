@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from line_pictures import grey, lines, speckle
 
 from napari_usstrack.core.geometry import fit_line
 from napari_usstrack.core.tracker import finish
 from napari_usstrack.flow.bands import band, moved
 from napari_usstrack.flow.lines import smoothed, track_lines
-from tests.flow.test_ridges import grey, lines, speckle
+from napari_usstrack.synth.catalogue import draw
+from napari_usstrack.synth.render import render
 
 MM = 0.1
 SHAPE = (260, 420)
@@ -26,7 +28,9 @@ def with_band(picture, at_px, slope, *, thick_px=14.0, level=230.0, bow_px=0.0):
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
     bowed = bow_px * (1.0 - ((x - 207.5) / 192.5) ** 2)
     away = (y - at_px - slope * (x - 207.5) - bowed) / np.hypot(1.0, slope)
-    share = 0.25 * (1 + np.tanh((away + thick_px / 2) / 2)) * (1 - np.tanh((away - thick_px / 2) / 2))
+    share = (
+        0.25 * (1 + np.tanh((away + thick_px / 2) / 2)) * (1 - np.tanh((away - thick_px / 2) / 2))
+    )
     return picture + share * (level - picture)
 
 
@@ -99,6 +103,40 @@ def test_bands_that_move_and_tilt_and_lines_that_turn_are_followed():
         np.testing.assert_allclose(there.angle_deg, -np.rad2deg(np.arctan(slopes)), atol=0.3)
         np.testing.assert_allclose(there.at[:, 1], [y + side for y, _ in truth], atol=1.0)
     assert (run.confidence > 0.3).all()
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_fascicles_of_synthetic_muscles_within_two_degrees(seed):
+    made = render(draw("muscle-unipennate", seed, frames=16), seed=seed, size=(320, 380))
+    groups = np.array([point.group for point in made.tracks.points])
+    spacing, xy = made.tracks.video.spacing_mm, made.tracks.xy
+
+    def shown(group, frame=0):
+        there = xy[frame, groups == group]
+        there = there[~np.isnan(there).any(axis=1)]
+        return there[np.argsort(there[:, 0])]
+
+    upper, lower, first = shown("superficial"), shown("deep"), shown("fascicle-2")
+    slope = np.array([fit_line(shown("deep", i)).angle_deg for i in range(16)])
+    rises = np.sign(fit_line(first).angle_deg - slope[0])
+    truth = slope + rises * made.measures["pennation_deg"]
+    turn = np.deg2rad(truth[0])
+    drawn = first.mean(axis=0) + np.array([[-40.0], [40.0]]) * [np.cos(turn), -np.sin(turn)]
+    run = finish(track_lines(made.frames, upper, lower, drawn, spacing_mm=spacing))
+    assert np.abs(run.angle_deg - truth).mean() < 2.0
+
+
+def test_an_offset_of_what_was_drawn_fades_or_stays():
+    angles = [*np.repeat(22.0, 5), *np.linspace(23.5, 36.5, 10), *np.repeat(38.0, 5)]
+    bands = [(40.0, 0.0)] * 20, [(225.0, 0.0)] * 20
+    frames = clip(angles, *bands)
+    turn = np.deg2rad(26.0)
+    drawn = np.array([207.0, 135.0]) + np.array([[-80], [80]]) * [np.cos(turn), -np.sin(turn)]
+    edges = straight(47.0, 0.0), straight(218.0, 0.0)
+    run = finish(track_lines(frames, *edges, drawn, spacing_mm=(MM, MM)))
+    np.testing.assert_allclose(run.angle_deg[[0, 1, 18, 19]], [26.0, 26.0, 38.0, 38.0], atol=1.5)
+    kept = finish(track_lines(frames, *edges, drawn, spacing_mm=(MM, MM), fade_deg=np.inf))
+    np.testing.assert_allclose(kept.angle_deg[[0, 1, 18, 19]], [26.0, 26.0, 42.0, 42.0], atol=1.5)
 
 
 def test_smoothing_rejects_an_outlier_and_bridges_a_gap():

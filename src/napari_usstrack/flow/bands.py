@@ -187,9 +187,7 @@ def _displacement(
     return found
 
 
-def _refined(
-    answer: Floats, along: Floats, offsets: Floats, coarse: tuple[float, float]
-) -> Shift:
+def _refined(answer: Floats, along: Floats, offsets: Floats, coarse: tuple[float, float]) -> Shift:
     expected = coarse[0] + coarse[1] * along
     near = np.where(np.abs(offsets - expected[:, None]) <= NEAR_MM, answer, -np.inf)
     near[:, [0, -1]] = -np.inf

@@ -2,8 +2,9 @@
 
 Every frame is measured anew: where both aponeuroses lie (`flow.bands`) and
 which way the fascicles between them run (`flow.ridges`). What a person drew in
-one frame, the anchor, is kept: of each measure only the change since then is
-used. The direction of fascicles is read along the most plausible path through
+one frame, the anchor, is kept: of the aponeuroses only the change since then
+is used, and the fascicle runs as drawn wherever the measured direction is that
+of the anchor. The direction of fascicles is read along the most plausible path through
 the votes of all frames; the measures are then smoothed over time.
 """
 
@@ -35,6 +36,8 @@ ANGLE_SD_DEG, BAND_SD_MM = 0.7, 0.05
 GATE = 2.5
 """A measure this many standard deviations off begins to lose its weight."""
 ROUNDS = 4
+FADE_DEG = 3.0
+"""Turn by which what was drawn apart from the measured direction has faded."""
 LEAST_SHARE = 0.3
 """Share of a band that must be seen for it to count."""
 
@@ -75,6 +78,7 @@ def track_lines(
     spacing_mm: Spacing,
     anchor: int = 0,
     margin_mm: float = MARGIN_MM,
+    fade_deg: float = FADE_DEG,
 ) -> Work[TrackedLines]:
     """Follow two aponeuroses and the direction of the fascicles between them.
 
@@ -91,6 +95,11 @@ def track_lines(
         Frame in which the lines were drawn.
     margin_mm : float
         Strip along both aponeuroses in which no fascicle is looked for.
+    fade_deg : float
+        The drawn fascicle differs from the measured direction in the anchor
+        frame. This offset is added in full to frames with the same measured
+        direction, and by a Gaussian of this sigma less to others; infinity
+        keeps it everywhere.
 
     Yields
     ------
@@ -111,9 +120,13 @@ def track_lines(
 
     Notes
     -----
-    Path: Viterbi's algorithm. Smoothing: Kalman filter of value and speed with
-    the backward pass of Rauch, Tung and Striebel, repeated with the weights of
-    Huber.
+    Path: Viterbi's algorithm. Smoothing: a Kalman filter of value and speed
+    with the backward pass of the RTS smoother (1965), repeated with Huber's
+    weights.
+
+    Why the offset fades: in relaxed muscle fascicles are faint and speckle,
+    wider than deep, flattens what the filters see; in contracted muscle they
+    are clear. An offset seen in one state is wrong in the other.
     """
     upper, lower, middle = (_checked(line) for line in (superficial, deep, fascicle))
     count = len(frames)
@@ -125,14 +138,17 @@ def track_lines(
         last = np.zeros((2, 2)) if order.step > 0 else found.bands[anchor].copy()
         for frame in order:
             last = _bands_of(frames[frame], (upper, lower), last, spacing_mm, found, frame)
-            lines = [_placed(line, at, spacing_mm) for line, at in zip((upper, lower), last, strict=True)]
+            lines = [
+                _placed(line, at, spacing_mm) for line, at in zip((upper, lower), last, strict=True)
+            ]
             region = np.concatenate([lines[0], lines[1][::-1]])
             found.votes[frame] = votes(
                 frames[frame], region, spacing_mm=spacing_mm, margin_mm=margin_mm
             )
             done += 1
             yield Progress(done, count)
-    return _assembled((upper, lower, middle), found, anchor, np.asarray(spacing_mm, float))
+    spacing = np.asarray(spacing_mm, dtype=np.float64)
+    return _assembled((upper, lower, middle), found, anchor, spacing, fade_deg)
 
 
 @dataclass(eq=False)
@@ -182,7 +198,11 @@ def _placed(line: Floats, displaced: Floats, spacing_mm: Spacing | Floats) -> Fl
 
 
 def _assembled(
-    drawn: tuple[Floats, Floats, Floats], found: _Found, anchor: int, spacing_mm: Floats
+    drawn: tuple[Floats, Floats, Floats],
+    found: _Found,
+    anchor: int,
+    spacing_mm: Floats,
+    fade_deg: float,
 ) -> TrackedLines:
     upper, lower, middle = drawn
     bands = np.zeros_like(found.bands)
@@ -192,8 +212,7 @@ def _assembled(
         bands[:, i, k] = np.nan_to_num(smooth - smooth[anchor])
     start = fit_line(middle * spacing_mm)
     angles, confidence = _angles([found.votes[i] for i in range(len(bands))], start, anchor)
-    turned = np.nan_to_num(angles.smooth - angles.smooth[anchor])
-    angle = float(start.angle_deg) + turned
+    angle = _as_drawn(angles.smooth, float(start.angle_deg), anchor, fade_deg)
     sheets = [
         np.stack([_placed(line, at, spacing_mm) for at in bands[:, i]])
         for i, line in enumerate((upper, lower))
@@ -280,6 +299,15 @@ def _angles(cast: Sequence[Votes], start: Line, anchor: int) -> tuple[_Angles, F
     confidence = np.array([each.confidence for each in read])
     smooth, smooth_sd = smoothed(measured, sd, ANGLE_JERK_DEG)
     return _Angles(measured, smooth, smooth_sd), confidence
+
+
+def _as_drawn(smooth: Floats, drawn_deg: float, anchor: int, fade_deg: float) -> Floats:
+    """Angles that are the drawn one in the anchor frame; the offset fades as lines turn away."""
+    if np.isnan(smooth[anchor]):
+        return np.full(len(smooth), drawn_deg)
+    offset = float(fold_deg(drawn_deg - smooth[anchor]))
+    turned = (smooth - smooth[anchor]) / fade_deg
+    return np.asarray(smooth + offset * np.exp(-0.5 * turned * turned))
 
 
 def plausible_path(cast: Sequence[Votes], anchor: int, drawn_deg: float) -> Floats:

@@ -122,8 +122,8 @@ def line_energy(
     Returns
     -------
     float64 ndarray, shape (angles,)
-        In units of what white noise gives on average, about 1; 0 where the
-        region is even.
+        Without a unit; white noise gives about the same in all directions. 0
+        where the region is even.
 
     Raises
     ------
@@ -301,7 +301,9 @@ def _square(grey: NDArray, outline: Floats, spacing_mm: Floats) -> tuple[Picture
     # Sampling more coarsely than the picture's pixels needs smoothing first.
     sigma = 0.5 * np.sqrt(np.maximum(0.0, factor**2 - 1.0))
     source = ndimage.gaussian_filter(grey.astype(np.float32), sigma[::-1], mode="nearest")
-    x, y = ((np.arange(a, b + 1) * f).astype(np.float32) for a, b, f in zip(low, high, factor))
+    x, y = (
+        (np.arange(low[axis], high[axis] + 1) * factor[axis]).astype(np.float32) for axis in (0, 1)
+    )
     picture = cv2.remap(
         source, *np.meshgrid(x, y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
@@ -400,9 +402,7 @@ def _turned(shape: tuple[int, int], angle_deg: float) -> tuple[Floats, Floats]:
     return x * cosine - y[:, None] * sine, x * sine + y[:, None] * cosine
 
 
-def _seen(
-    inside: NDArray[np.bool_], angles_deg: tuple[float, ...], length_px: float
-) -> Picture:
+def _seen(inside: NDArray[np.bool_], angles_deg: tuple[float, ...], length_px: float) -> Picture:
     """Share (angles, y, x) of each squared filter that lies in the region, on a coarse grid."""
     height, width = inside.shape
     rows, columns = -(-height // COARSE), -(-width // COARSE)
