@@ -9,7 +9,8 @@ from line_pictures import grey, lines, speckle
 from napari_usstrack.core.geometry import fit_line
 from napari_usstrack.core.tracker import finish
 from napari_usstrack.flow.bands import band, moved
-from napari_usstrack.flow.lines import smoothed, track_lines
+from napari_usstrack.flow.lines import plausible_path, smoothed, track_lines
+from napari_usstrack.flow.ridges import Votes
 from napari_usstrack.synth.catalogue import draw
 from napari_usstrack.synth.render import render
 
@@ -137,6 +138,18 @@ def test_an_offset_of_what_was_drawn_fades_or_stays():
     np.testing.assert_allclose(run.angle_deg[[0, 1, 18, 19]], [26.0, 26.0, 38.0, 38.0], atol=1.5)
     kept = finish(track_lines(frames, *edges, drawn, spacing_mm=(MM, MM), fade_deg=np.inf))
     np.testing.assert_allclose(kept.angle_deg[[0, 1, 18, 19]], [26.0, 26.0, 42.0, 42.0], atol=1.5)
+
+
+def test_the_path_keeps_off_the_direction_of_aponeuroses():
+    angles = np.arange(-90.0, 90.0, 1.5)
+    hill = lambda at: np.exp(-0.5 * ((angles - at) / 4.0) ** 2)
+    cast = [
+        Votes(angles, np.tile((hill(at) + 1.5 * hill(1.5)) / 8.0, (2, 4, 1)))
+        for at in np.linspace(18.0, 36.0, 13)
+    ]
+    assert abs(plausible_path(cast, 0, 18.0)[-1]) < 6.0
+    path = plausible_path(cast, 0, 18.0, (0.0, 3.0))
+    np.testing.assert_allclose(path, np.linspace(18.0, 36.0, 13), atol=2.0)
 
 
 def test_smoothing_rejects_an_outlier_and_bridges_a_gap():

@@ -29,6 +29,9 @@ DRAWN_SD_DEG = 3.0
 LOUDNESS = 6.0
 """Weight of the votes against the smoothness of the path."""
 NEAR_DEG = 8.0
+LEAST_PENNATION_DEG, FORBIDDEN = 8.0, 20.0
+"""Fascicles are no nearer to parallel to the aponeuroses than this, or half the
+drawn pennation if that is less; and what a path pays for it per frame."""
 ANGLE_JERK_DEG, BAND_JERK_MM = 0.3, 0.04
 """Usual change of the speed of an angle and of a band, per frame and frame."""
 ANGLE_SD_DEG, BAND_SD_MM = 0.7, 0.05
@@ -211,7 +214,9 @@ def _assembled(
         smooth, _ = smoothed(found.bands[:, i, k], sd, BAND_JERK_MM)
         bands[:, i, k] = np.nan_to_num(smooth - smooth[anchor])
     start = fit_line(middle * spacing_mm)
-    angles, confidence = _angles([found.votes[i] for i in range(len(bands))], start, anchor)
+    sheets_deg = [float(fit_line(line * spacing_mm).angle_deg) for line in (upper, lower)]
+    cast = [found.votes[i] for i in range(len(bands))]
+    angles, confidence = _angles(cast, start, anchor, sheets_deg)
     angle = _as_drawn(angles.smooth, float(start.angle_deg), anchor, fade_deg)
     sheets = [
         np.stack([_placed(line, at, spacing_mm) for at in bands[:, i]])
@@ -287,8 +292,10 @@ class _Angles:
     sd: Floats
 
 
-def _angles(cast: Sequence[Votes], start: Line, anchor: int) -> tuple[_Angles, Floats]:
-    path = plausible_path(cast, anchor, float(start.angle_deg))
+def _angles(
+    cast: Sequence[Votes], start: Line, anchor: int, sheets_deg: Sequence[float]
+) -> tuple[_Angles, Floats]:
+    path = plausible_path(cast, anchor, float(start.angle_deg), sheets_deg)
     read = [
         direction(each, predicted_deg=float(at), search_deg=NEAR_DEG)
         for each, at in zip(cast, path, strict=True)
@@ -310,7 +317,9 @@ def _as_drawn(smooth: Floats, drawn_deg: float, anchor: int, fade_deg: float) ->
     return np.asarray(smooth + offset * np.exp(-0.5 * turned * turned))
 
 
-def plausible_path(cast: Sequence[Votes], anchor: int, drawn_deg: float) -> Floats:
+def plausible_path(
+    cast: Sequence[Votes], anchor: int, drawn_deg: float, sheets_deg: Sequence[float] = ()
+) -> Floats:
     """Most plausible direction in every frame.
 
     Parameters
@@ -321,6 +330,9 @@ def plausible_path(cast: Sequence[Votes], anchor: int, drawn_deg: float) -> Floa
         Frame in which the direction was drawn.
     drawn_deg : float
         As drawn.
+    sheets_deg : sequence of float
+        Directions of the aponeuroses in the anchor frame. The path keeps off
+        them, on the side of the drawn direction.
 
     Returns
     -------
@@ -335,6 +347,10 @@ def plausible_path(cast: Sequence[Votes], anchor: int, drawn_deg: float) -> Floa
     scale = max(float(np.median(clear.max(axis=1))), 1e-12)
     score = LOUDNESS * np.minimum(clear / scale, 2.0)
     score[anchor] -= 0.5 * (fold_deg(angles - drawn_deg) / DRAWN_SD_DEG) ** 2
+    for sheet in sheets_deg:
+        side = float(fold_deg(drawn_deg - sheet))
+        least = min(LEAST_PENNATION_DEG, 0.5 * abs(side))
+        score -= FORBIDDEN * (fold_deg(angles - sheet) * np.sign(side) < least)
     reach = round(4.0 * TURN_DEG / step)
     turns = np.arange(-reach, reach + 1)
     penalty = 0.5 * (turns * step / TURN_DEG) ** 2
