@@ -197,6 +197,11 @@ def test_confidence_by_hand(gap, residual, expected):
     np.testing.assert_allclose(got, expected)
 
 
+def test_a_residual_of_any_size_gives_no_confidence_and_no_warning():
+    got = confidence(np.zeros(1, dtype=np.float32), np.array([3e38], dtype=np.float32))
+    assert 0.0 <= got[0] < 1e-6
+
+
 @pytest.mark.parametrize("unrelated", ["noise", "other tissue"])
 def test_a_match_with_something_else_is_not_trusted(unrelated):
     frames = drifting().frames.copy()

@@ -38,6 +38,8 @@ SURE_GAP_PX = 0.5
 """A point that misses its start by more, there and back, is looked for on all levels."""
 SURE_RESIDUAL = 20.0
 """So is one whose windows differ by more grey levels."""
+MOST_RESIDUAL = 1e6
+"""Beyond this a window matched nothing; OpenCV reports any number then."""
 
 Grey = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -259,4 +261,5 @@ def confidence(gap_px: NDArray[np.floating], residual: NDArray[np.floating]) -> 
     residual : ndarray
         Mean absolute grey difference of the matched windows.
     """
-    return 1.0 / (1.0 + gap_px.astype(np.float64) ** 2) / (1.0 + (residual / 40.0) ** 2)
+    lost = np.minimum(residual, MOST_RESIDUAL)
+    return 1.0 / (1.0 + gap_px.astype(np.float64) ** 2) / (1.0 + (lost / 40.0) ** 2)
