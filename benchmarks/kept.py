@@ -59,20 +59,25 @@ class Recipe:
         return drawn(scene, self.seed, self.size_px, self.points)
 
 
-def drawn(scene: Scene, seed: int, size_px: int, points: int) -> Clip:
-    """Render a square clip of a scene with a few of its points."""
+def drawn(scene: Scene, seed: int, size_px: int, points: int, *, from_start: bool = False) -> Clip:
+    """Render a square clip of a scene with some of its points, see `some_points`."""
     clip = render(scene, seed=seed, size=size_px)
-    return replace(clip, tracks=some_points(clip.tracks, points))
+    return replace(clip, tracks=some_points(clip.tracks, points, from_start=from_start))
 
 
-def some_points(truth: Tracks, most: int) -> Tracks:
+def some_points(truth: Tracks, most: int, *, from_start: bool = False) -> Tracks:
     """At most so many points, evenly taken from those seen in at least half of the frames.
 
-    A clip without such a point keeps those seen in any frame.
+    Parameters
+    ----------
+    truth : Tracks
+    most : int
+        How many.
+    from_start : bool
+        Only points that are seen in the first frame.
     """
-    share = truth.visible.mean(axis=0)
-    seen = np.flatnonzero(share >= 0.5)
-    seen = seen if len(seen) else np.flatnonzero(share > 0)
+    wanted = truth.visible.mean(axis=0) >= 0.5
+    seen = np.flatnonzero(wanted & truth.visible[0] if from_start else wanted)
     at = np.unique(np.linspace(0, len(seen) - 1, min(most, len(seen))).round().astype(int))
     return truth.select([truth.points[i].name for i in seen[at]])
 
