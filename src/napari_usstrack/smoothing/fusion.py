@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_usstrack.core.tracker import Progress, Work, finish
 from napari_usstrack.smoothing.slips import slip_distances
 from napari_usstrack.smoothing.two_filter import (
     Belief,
@@ -174,31 +175,45 @@ def fuse(
     distribution with 4 degrees of freedom, 13.210 / (4 + d^2) (Lange, Little and
     Taylor, 1989), or as Huber's (1964), 3.035 / d; for increments as the square
     of that, as a slip is an error of another kind than imprecision (Geman and
-    McClure, 1987). The first rounds believe all
-    measurements less, so that a burst of outliers does not confirm itself
-    (graduated non-convexity, Blake and Zisserman, 1987), and doubt flow only where it
-    parts from places for good (`slip_distances`). Later an increment is doubted
-    only with about three places on either side, or an exact one, so that a
-    stray place near an end is not blamed on flow.
+    McClure, 1987). The first rounds believe all measurements less, so that a burst of
+    outliers does not confirm itself (graduated non-convexity, Blake and Zisserman,
+    1987), and doubt flow only where it parts from places for good (`slip_distances`).
+    Later an increment is doubted only with about three places on either side, or an
+    exact one, so that a stray place near an end is not blamed on flow.
     Calibration: scales are variance components found by the fixed point of the
     restricted likelihood (Harville, 1977): with innovations e of covariance S,
     scale <- scale sum(e'S^-1 R S^-1 e) / sum(tr(S^-1 R)), with a prior worth 10
     numbers at scale 1. Outliers beyond d^2 = 9.210 are left out, and what that
     takes from normal errors is made up for.
     """
+    return finish(fusing(increments, covariances, measured, robust, calibrate, gap_px))
+
+
+def fusing(
+    increments: ArrayLike,
+    covariances: ArrayLike,
+    measured: Measured,
+    robust: Robust = "student",
+    calibrate: bool = True,
+    gap_px: float = np.inf,
+) -> Work[Fused]:
+    """Do as `fuse`, yielding after every run of the smoother over the clip."""
     data = _checked(increments, covariances, measured, gap_px)
-    weights, scales = np.ones(len(data.xy)), np.ones(len(data.kinds))
-    scheme = _Scheme(weights, scales, _first_flow_weights(data, robust), 1.0)
+    as_stated = np.ones(len(data.xy)), np.ones(len(data.kinds))
+    scheme = _Scheme(*as_stated, _first_flow_weights(data, robust), 1.0)
     for heat in COOLING if robust != "none" else ():
         cool = _smoothed(data, scheme, heat)
+        yield Progress(0, ROUNDS)
         tried, _ = _improved(data, scheme, cool, robust, calibrate=False)
         scheme = replace(scheme, weights=tried.weights)
     last = _smoothed(data, scheme)
-    for _ in range(ROUNDS if calibrate or robust != "none" else 0):
+    for done in range(ROUNDS if calibrate or robust != "none" else 0):
+        yield Progress(done, ROUNDS)
         scheme, change = _improved(data, scheme, last, robust, calibrate=calibrate)
         last = _smoothed(data, scheme)
         if change < SETTLED:
             break
+    yield Progress(ROUNDS, ROUNDS)
     return _answer(data, scheme, last)
 
 
@@ -419,15 +434,14 @@ def _exact(measured: Measured, shape: tuple[int, int]) -> tuple[Belief, Mask]:
     cell = np.stack([measured.frame, measured.point])
     if ((cell < 0) | (cell >= np.array(shape)[:, None])).any():
         raise ValueError(f"a measurement lies outside the {shape[0]} frames x {shape[1]} points")
-    known = np.asarray(np.isfinite(measured.covariance).all(axis=(-2, -1)))
-    known &= np.isfinite(measured.xy).all(axis=-1)
+    known = np.isfinite(measured.covariance).all(axis=(-2, -1)) & np.isfinite(measured.xy).all(-1)
     fixed = known & ~measured.covariance.any(axis=(-2, -1))
     mean, held = np.zeros((*shape, 2)), np.zeros(shape, dtype=bool)
     at = measured.frame[fixed], measured.point[fixed]
     mean[at], held[at] = measured.xy[fixed], True
     if (mean[at] != measured.xy[fixed]).any():
         raise ValueError("two exact places for one point in one frame")
-    return Belief(mean, np.zeros((*shape, 2, 2)), held), known & ~fixed
+    return Belief(mean, np.zeros((*shape, 2, 2)), held), np.asarray(known & ~fixed)
 
 
 def _definite(matrix: Floats) -> Mask:
