@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_usstrack.core.errors import UsstrackError
     from napari_usstrack.core.tracks import PointInfo, Source, Tracks
-    from napari_usstrack.pipelines.scripting import fill, load, open_video, save, track
+    from napari_usstrack.pipelines.scripting import fill, load, open_video, save, smooth, track
     from napari_usstrack.session import Session
 
 _HOMES = {
@@ -21,6 +21,7 @@ _HOMES = {
     "load": "pipelines.scripting",
     "open_video": "pipelines.scripting",
     "save": "pipelines.scripting",
+    "smooth": "pipelines.scripting",
     "track": "pipelines.scripting",
 }
 
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "open_video",
     "save",
+    "smooth",
     "track",
 ]
 

@@ -224,3 +224,21 @@ def test_a_project_of_another_clip_is_refused(files):
 def test_public_names():
     assert set(usstrack.__all__) <= set(dir(usstrack))
     assert isinstance(usstrack.open_video(CLIP.frames).info, VideoInfo)
+
+
+def test_smooth_takes_tracks_or_a_table(files, expected):
+    options = {"method": "savgol", "window_s": 0.1, "fps": 50.0}
+    out = usstrack.smooth(CLIP.frames, expected, **options)
+    assert out.shape == expected.shape
+    assert [step.name for step in out.log] == ["track", "smooth"]
+    assert (out.source == Source.SMOOTHED).any()
+    usstrack.save(expected, files / "tracks.csv")
+    seen = []
+    again = usstrack.smooth(
+        files / "clip.npy", files / "tracks.csv", points=["p1"], report=seen.append, **options
+    )
+    np.testing.assert_array_equal(again.xy[:, 0], out.xy[:, 0])
+    np.testing.assert_array_equal(again.xy[:, 1], expected.xy[:, 1])
+    assert seen[-1].done == seen[-1].total
+    with pytest.raises(UsstrackError, match="--fps"):
+        usstrack.smooth(CLIP.frames, expected)

@@ -10,8 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_usstrack.cli import scoring
-from napari_usstrack.cli.parts import Clip, Rate, Scale, open_clip, run
+from napari_usstrack.cli import scoring, smoothing
+from napari_usstrack.cli.parts import (
+    Clip,
+    Output,
+    Overlay,
+    Rate,
+    Scale,
+    Settings,
+    check_outputs,
+    open_clip,
+    options,
+    run,
+    tell_warnings,
+    write,
+)
 from napari_usstrack.core.errors import UsstrackError
 
 if TYPE_CHECKING:
@@ -51,15 +64,7 @@ Points = Annotated[
     Path,
     typer.Option("--points", "-p", help="Labels as tidy CSV: frame,point,x,y (px, from 0)."),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Tidy CSV to write.")]
 Method = Annotated[str, typer.Option("--method", "-m", help="Tracking method.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Setting of the method; repeatable."),
-]
-Overlay = Annotated[
-    Path | None, typer.Option("--overlay", help="Also write the tracks over the clip, as mp4.")
-]
 
 
 @app.command(epilog="Example: usstrack info trial01.mp4 --json")
@@ -104,11 +109,11 @@ def track(
     from napari_usstrack.pipelines import track as tracking
     from napari_usstrack.pipelines import trackers
 
-    tracker = trackers.make(method, _options(settings))
+    tracker = trackers.make(method, options(settings))
     video, labels = _inputs(clip, points, (output, overlay), mm_per_px, fps)
     _warn(tracker, video)
     work = tracking.track(video, labels, tracker, start=start, stop=stop, direction=direction.value)
-    _write(video, run(work, "Tracking"), output, overlay)
+    write(video, run(work, "Tracking"), output, overlay)
 
 
 @app.command(epilog="Example: usstrack fill trial01.mp4 --points anchors.csv --output tracks.csv")
@@ -129,11 +134,11 @@ def fill(
     from napari_usstrack.pipelines import fill as filling
     from napari_usstrack.pipelines import trackers
 
-    tracker = trackers.make(method, _options(settings))
+    tracker = trackers.make(method, options(settings))
     video, labels = _inputs(clip, points, (output, overlay), mm_per_px, fps)
     _warn(tracker, video)
     work = filling.fill(video, labels, tracker, extend=extend)
-    _write(video, run(work, "Filling"), output, overlay)
+    write(video, run(work, "Filling"), output, overlay)
 
 
 @app.command(
@@ -221,6 +226,7 @@ def demo(
     typer.echo(f"Score it yourself: {command} evaluate {heart.csv} {heart.truth}")
 
 
+smooth = app.command(epilog=smoothing.EXAMPLE)(smoothing.smooth)
 evaluate = app.command(epilog=scoring.EVALUATE_EXAMPLE)(scoring.evaluate)
 benchmark = app.command(epilog=scoring.BENCHMARK_EXAMPLE)(scoring.benchmark)
 
@@ -291,20 +297,11 @@ def _inputs(
     mm_per_px: str | None,
     fps: float | None,
 ) -> tuple[Video, Tracks]:
-    from napari_usstrack.io.tables import check_table, check_writable, read_points
+    from napari_usstrack.io.tables import read_points
 
-    for output in outputs:
-        if output is None:
-            continue
-        if output.resolve() in (clip.resolve(), points.resolve()):
-            raise UsstrackError(f"{output} is an input; choose another name for the result.")
-        check_writable(output)
-    check_table(outputs[0])
-    if outputs[1] is not None and outputs[1].suffix.lower() != ".mp4":
-        raise UsstrackError(f"{outputs[1]} has the wrong ending; --overlay writes an .mp4 file.")
+    check_outputs(outputs, (clip, points))
     video = open_clip(clip, mm_per_px, fps)
-    for warning in video.info.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+    tell_warnings(video)
     return video, read_points(points, video.info)
 
 
@@ -315,28 +312,3 @@ def _warn(tracker: Tracker, video: Video) -> None:
             "clip is unknown; give it with --mm-per-px for better tracks.",
             err=True,
         )
-
-
-def _options(settings: list[str] | None) -> dict[str, str]:
-    pairs = [setting.partition("=") for setting in settings or []]
-    for name, equals, value in pairs:
-        if not (name and equals and value):
-            raise UsstrackError(f"--set takes NAME=VALUE, as in window=31; got '{name}{equals}'.")
-    return {name: value for name, _, value in pairs}
-
-
-def _write(video: Video, tracks: Tracks, output: Path, overlay: Path | None) -> None:
-    from napari_usstrack.io.overlay import write_overlay_video
-    from napari_usstrack.io.tables import write_tracks
-    from napari_usstrack.pipelines import describe
-
-    write_tracks(tracks, output)
-    if overlay is not None:
-        run(write_overlay_video(video, tracks, overlay), "Drawing")
-    frames, points = tracks.shape
-    typer.echo(f"{output}: {frames * points} rows, {frames} frames x {points} points")
-    if lost := describe.lost_points(tracks):
-        typer.echo(f"  lost     in some frames: {', '.join(lost)}")
-    for label, text in describe.lines(tracks.video):
-        if label != "warning":
-            typer.echo(f"  {label:<9}{text}")

@@ -15,6 +15,8 @@ from napari_usstrack.pipelines.queries import Row, Stretch, queries_from
 
 METHOD = "tissue-flow"
 """What carries points until another method is chosen."""
+PROPOSALS = "proposals"
+"""Name under which proposals are saved among the runs."""
 
 
 @dataclass(frozen=True, eq=False)

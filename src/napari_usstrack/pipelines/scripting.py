@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -21,8 +21,9 @@ from napari_usstrack.io.array_video import array_video
 from napari_usstrack.io.calibrated import with_calibration
 from napari_usstrack.io.project import Project
 from napari_usstrack.pipelines import fill as filling
+from napari_usstrack.pipelines import smooth as smoothing
+from napari_usstrack.pipelines import smoothers, trackers
 from napari_usstrack.pipelines import track as tracking
-from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.queries import Direction
 
 AnyPath = str | PathLike[str]
@@ -127,6 +128,54 @@ def fill(
     video = open_video(clip, mm_per_px=mm_per_px, fps=fps)
     labels = as_labels(points, video.info)
     return finish(filling.fill(video, labels, tracker, extend=extend), report)
+
+
+def smooth(
+    clip: Clip,
+    tracks: Points,
+    *,
+    method: str = smoothers.DEFAULT,
+    points: Sequence[str] | None = None,
+    mm_per_px: float | tuple[float, float] | None = None,
+    fps: float | None = None,
+    report: Callable[[Progress], object] = ignore,
+    **options: Any,
+) -> Tracks:
+    """Smooth tracks over time; the given ones stay as they are.
+
+    Parameters
+    ----------
+    clip : path, array or Video
+        The clip; see `open_video`.
+    tracks : path or Tracks
+        What to smooth: a tidy CSV, or the result of `track` or `fill`.
+    method : str
+        "flow-window", "fusion", "savgol", "butterworth", "median", "hampel" or
+        "spline".
+    points : sequence of str, optional
+        Points to smooth; all if None. Others are copied.
+    mm_per_px, fps
+        See `open_video`.
+    report : callable
+        Called with `Progress`.
+    **options
+        Settings of the method, such as ``window_s=0.5`` (s) or ``cutoff_hz=6``
+        (Hz).
+
+    Returns
+    -------
+    Tracks
+        Smoothed cells have the source ``Source.SMOOTHED``.
+
+    Raises
+    ------
+    UsstrackError
+        When settings do not fit the clip, in one sentence.
+    """
+    smoother = smoothers.make(method, options)
+    video = open_video(clip, mm_per_px=mm_per_px, fps=fps)
+    given = as_labels(tracks, video.info)
+    return finish(smoothing.smooth(video, given, smoother, names=points), report)
 
 
 def load(path: AnyPath, clip: Clip | None = None) -> Tracks | Project:

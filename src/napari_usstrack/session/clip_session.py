@@ -25,15 +25,13 @@ from napari_usstrack.io.clip import ClipVideo
 from napari_usstrack.io.journal_lines import Action
 from napari_usstrack.io.project import Project
 from napari_usstrack.io.registry import open_video
+from napari_usstrack.pipelines.propagate import PROPOSALS
 from napari_usstrack.session.curation import Curation
 from napari_usstrack.session.jobs import JobDesk, JobState, Runner, run_in_place
 from napari_usstrack.session.keeping import Keeper
 from napari_usstrack.session.review import Review
 from napari_usstrack.session.running import Methods
 from napari_usstrack.session.verbs import Verbs
-
-PROPOSALS = "proposals"
-"""Name under which proposals are saved among the runs."""
 
 
 class Session(Verbs, Methods):

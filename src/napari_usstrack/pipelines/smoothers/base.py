@@ -145,7 +145,8 @@ def check_window(method: str, window_s: float, frames: int, least: int, info: Vi
 
 def _rounded(seconds: float, *, up: bool) -> str:
     """Seconds with three decimals, rounded so that the limit is kept."""
-    return f"{(np.ceil if up else np.floor)(1000.0 * seconds) / 1000.0:g}"
+    thousandths = np.ceil(1000.0 * seconds - 1e-6) if up else np.floor(1000.0 * seconds + 1e-6)
+    return f"{thousandths / 1000.0:g}"
 
 
 def done_but(present: Mask, unsmoothed: tuple[Run, ...]) -> Mask:
