@@ -16,7 +16,7 @@ from psygnal import Signal
 from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.edits import Edit
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.core.history import Change, EventChange, History, Together
+from napari_usstrack.core.history import Change, EventChange, History, RunChange, Together
 from napari_usstrack.core.tracks import Tracks
 from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.io import project as project_files
@@ -31,6 +31,7 @@ from napari_usstrack.session.jobs import JobDesk, JobState, Runner, run_in_place
 from napari_usstrack.session.keeping import Keeper
 from napari_usstrack.session.review import Review
 from napari_usstrack.session.running import Methods
+from napari_usstrack.session.smoothing import SmoothPreview
 from napari_usstrack.session.verbs import Verbs
 
 
@@ -89,6 +90,8 @@ class Session(Verbs, Methods):
         proposals = self._runs.pop(PROPOSALS, None)
         self.curation = Curation(self, runner)
         self.review = Review(self, self.curation)
+        self.smooth_preview = SmoothPreview(self, runner)
+        self._replaced_bases: dict[str, str] = {}
         if proposals is not None:
             self.curation.restore(proposals)
 
@@ -227,6 +230,8 @@ class Session(Verbs, Methods):
 
     def _deliver(self, name: str, run: Tracks) -> None:
         """Take over the result of a job and show it under the labels."""
+        if self.curation.base != name:
+            self._replaced_bases[name] = self.curation.base
         self.curation.base = name
         self.set_run(name, run)
 
@@ -326,6 +331,7 @@ class Session(Verbs, Methods):
     def close(self) -> None:
         """Cancel jobs and give the project's lock back."""
         self.cancel()
+        self.smooth_preview.clear()
         self.curation.close()
         self._keeper.close()
         if self._owned is not None:
@@ -358,6 +364,16 @@ class Session(Verbs, Methods):
         else:
             self._runs[change.run] = self._dated(change.after)
         self.run_changed.emit(change.run)
+        self._choose_base(change)
+
+    def _choose_base(self, change: RunChange) -> None:
+        """Show the run below one that went, and one that came back."""
+        run, curation = change.run, self.curation
+        below = self._replaced_bases.get(run, "")
+        if below in self._runs and change.after is None and curation.base == run:
+            curation.base = below
+        elif below in self._runs and change.before is None and curation.base == below:
+            curation.base = run
 
     def _note(self, key: str, value: Any) -> None:
         events = {**self.events, key: value}

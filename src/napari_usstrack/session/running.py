@@ -1,4 +1,4 @@
-"""The jobs a session starts: following points freely, and filling between anchors."""
+"""The jobs a session starts: following points freely, filling between anchors, smoothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from napari_usstrack.core.tracker import Tracker
-from napari_usstrack.pipelines import trackers
+from napari_usstrack.pipelines import smoothers, trackers
 from napari_usstrack.pipelines.fill import fill, fill_ticket
 from napari_usstrack.pipelines.queries import Direction, Stretch, frame_span
 from napari_usstrack.pipelines.track import track, track_ticket
 from napari_usstrack.session.host import Host
 from napari_usstrack.session.jobs import Job, JobDesk
+from napari_usstrack.session.smoothing import RUN, Smoothable, smoothing
 
 
 def tracking(
@@ -66,7 +67,7 @@ def filling(
     )
 
 
-class Methods(Host, Protocol):
+class Methods(Smoothable, Protocol):
     """Starts the jobs of a session, one at a time."""
 
     _desk: JobDesk
@@ -115,3 +116,21 @@ class Methods(Host, Protocol):
         """Start filling between anchors; with `spans`, only those of a former run."""
         tracker = trackers.make(method, options)
         self.start(filling(self, run, tracker, spans, extend))
+
+    def smooth(
+        self,
+        *,
+        run: str = RUN,
+        source: str = "",
+        method: str = smoothers.DEFAULT,
+        options: Mapping[str, Any] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        """Start smoothing a run, the shown one by default, into another beside it.
+
+        With `names`, only these points; others are those of a former smoothed
+        run, else of the raw one.
+        """
+        smoother = smoothers.make(method, options)
+        keep = names is not None
+        self.start(smoothing(self, run, source, smoother, names, keep))
