@@ -28,6 +28,8 @@ from napari_usstrack.widgets.preferences import Preferences, PreferenceWatch
 from napari_usstrack.widgets.recent import RecentBox
 from napari_usstrack.widgets.run_control import RunControl
 from napari_usstrack.widgets.safety import Safety
+from napari_usstrack.widgets.smooth_control import SmoothControl
+from napari_usstrack.widgets.smooth_panel import SmoothPanel
 from napari_usstrack.widgets.traces import Traces
 from napari_usstrack.widgets.track_panel import TrackPanel
 from napari_usstrack.widgets.view_control import ViewControl
@@ -59,6 +61,7 @@ class UsstrackDock(QWidget):
         self.points = PointsPanel()
         self.view = ViewPanel()
         self.tracking = TrackPanel()
+        self.smoothing = SmoothPanel()
         self.preferences = PreferenceWatch()
         self.tracking.prefer(self.preferences.now)
         self.preferences.changed.connect(self._prefer)
@@ -79,6 +82,13 @@ class UsstrackDock(QWidget):
             attempt=self._try,
             say=self.tracking.say,
             track=self.running.track_part,
+            traces=self.traces,
+            parent=self,
+        )
+        self.smoother = SmoothControl(
+            self.smoothing,
+            open_bench=self._open_bench,
+            attempt=self._try,
             traces=self.traces,
             parent=self,
         )
@@ -120,6 +130,7 @@ class UsstrackDock(QWidget):
         self._heap.release()
         self.looking.stop()
         self.curator.use(None)
+        self.smoother.use(None)
         self.traces.close()
         self.keyboard.close()
         self.safety.close_guard()
@@ -146,6 +157,7 @@ class UsstrackDock(QWidget):
             Fold("Set scale or frame rate", self.clip.stating),
             Fold("Use a Points layer that is open", self.points.taking_over),
             self.tracking,
+            Fold("Smooth", self.smoothing),
             Fold("Keys", sentence(table_html())),
         ):
             panels.wide(panel)
@@ -224,6 +236,7 @@ class UsstrackDock(QWidget):
             self.tracking.offer_frames(info.frame_count)
             self.view.offer(self.bench.view, self.bench.can_change_view)
         self.curator.use(self.bench)
+        self.smoother.use(self.bench)
         self.safety.use(self.bench)
         self._refresh()
         self.clips.enter(self.bench)
@@ -393,6 +406,7 @@ class UsstrackDock(QWidget):
             if bench is self.bench:
                 self.bench = None
                 self.curator.use(None)
+                self.smoother.use(None)
                 self.safety.use(None)
                 self._refresh()
 

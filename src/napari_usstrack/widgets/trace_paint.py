@@ -25,6 +25,7 @@ MOST_SMOOTH = 10_000
 MOST_BOLD = 4
 MANUAL_PX, ACCEPTED_PX, ABSENT_PX, FLAG_PX, MARK_PX = 6.5, 3.5, 3.5, 5.0, 8.0
 ALL, CHOSEN, OTHERS, REFERENCE = 235, 255, 60, 110
+PREVIEW_PX = 1.5
 BOLD = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 RED = "#ff3b30"
 FAR = 1e4
@@ -95,6 +96,7 @@ class Drawing(pg.GraphicsObject):
         self.vector = False
         self.table: Floats = np.zeros((1, 0))
         self.reference: Floats = np.zeros((1, 0))
+        self.preview: Floats = np.zeros((1, 0))
         self._box = box
         self._content = content
         self._later = later
@@ -106,6 +108,7 @@ class Drawing(pg.GraphicsObject):
         self._ratio = 1.0
         self.paths: dict[int, QPainterPath] = {}
         self._reference_paths: dict[int, QPainterPath] = {}
+        self._preview_paths: dict[int, QPainterPath] = {}
         box.sigResized.connect(self._resized)
         box.sigRangeChanged.connect(self._moved)
 
@@ -115,6 +118,13 @@ class Drawing(pg.GraphicsObject):
         self.paths.clear()
         self._reference_paths.clear()
         self.restyle()
+
+    def show_preview(self, preview: Floats) -> None:
+        """Draw these values on top, in the colour of text; they may hold no points."""
+        if preview.shape[1] or self.preview.shape[1]:
+            self.preview = preview
+            self._preview_paths.clear()
+            self.restyle()
 
     def renew(self, table: Floats, columns: Iterable[int]) -> None:
         """Take new values of some points."""
@@ -217,6 +227,7 @@ class Drawing(pg.GraphicsObject):
             self._key = key
             self.paths.clear()
             self._reference_paths.clear()
+            self._preview_paths.clear()
 
     def _range_key(self) -> tuple:
         (left, right), (low, high) = self._box.viewRange()
@@ -251,6 +262,11 @@ class Drawing(pg.GraphicsObject):
                 painter.translate(right, down)
                 self._stroke(painter, path, column, CHOSEN)
                 painter.translate(-right, -down)
+        if self.preview.shape[1]:
+            painter.setPen(QPen(QColor(self._content.look.text), PREVIEW_PX))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            for column in columns:
+                painter.drawPath(self._path(column, self.preview, self._preview_paths))
 
     def _stroke(
         self,

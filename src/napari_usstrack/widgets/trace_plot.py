@@ -65,6 +65,7 @@ class TracePlot(QWidget):
         self.panes = Panes(self.content, Mouse(self._clicked, self._dragged, lambda _: None))
         self._curves: Curves | None = None
         self._reference: Tracks | None = None
+        self._preview: Tracks | None = None
         self._hidden: frozenset[str] = frozenset()
         self._chosen: tuple[str, ...] = ()
         self._flags: tuple[tuple[int, str], ...] = ()
@@ -132,6 +133,14 @@ class TracePlot(QWidget):
             self._interval = None
             self._frame = min(self._frame, shown.video.frame_count - 1)
         self._show_axes(whole=not same)
+
+    def show_preview(self, preview: Tracks | None) -> None:
+        """Draw points as they would come out over the curves; None takes that away."""
+        self._preview = preview
+        if self._curves is not None:
+            info, names = self._curves.shown.video, self._curves.shown.names
+            for pane in self.panes:
+                pane.drawing.show_preview(matched(preview, pane.quantity, names, info))
 
     def show_points(
         self, frames: range | None, names: Collection[str], *, shown: Tracks, labels: Tracks
@@ -271,6 +280,7 @@ class TracePlot(QWidget):
         for pane in self.panes:
             table = self._curves.table(pane.quantity)
             pane.drawing.show_table(table, matched(self._reference, pane.quantity, names, info))
+            pane.drawing.show_preview(matched(self._preview, pane.quantity, names, info))
         self._restyle(fit=False)
         self._entitle()
         if whole:

@@ -11,6 +11,7 @@ from napari_usstrack.widgets.trace_tools import Beat
 if TYPE_CHECKING:
     from napari import Viewer
 
+    from napari_usstrack.core.tracks import Tracks
     from napari_usstrack.widgets.workbench import Workbench
 
 TITLE = "USSTrack traces"
@@ -34,6 +35,7 @@ class Traces:
         self._dock = None
         self._bench: Workbench | None = None
         self._flags: Sequence[tuple[int, str]] = ()
+        self._previewed: Tracks | None = None
 
     @property
     def visible(self) -> bool:
@@ -72,6 +74,7 @@ class Traces:
         session = bench.session
         reference = session.run_or_none(bench.reference)
         plot.show_tracks(session.curation.shown, labels=session.annotations, reference=reference)
+        plot.show_preview(self._previewed)
         plot.hide_points(bench.hidden)
         plot.flag(self._flags)
         plot.select(session.selection)
@@ -83,6 +86,17 @@ class Traces:
         self._flags = flags
         if self.plot is not None:
             self.plot.flag(flags)
+
+    def preview(self, tracks: Tracks | None) -> None:
+        """Show points as they would come out, over the curves; None takes that away."""
+        self._previewed = tracks
+        if self.plot is not None:
+            self.plot.show_preview(tracks)
+
+    def show(self) -> None:
+        """Show the plot if it cannot be seen."""
+        if not self.visible:
+            self.toggle()
 
     def mark(self, frames: Sequence[int], interval: range | None) -> None:
         """Show frames of interest and the interval."""

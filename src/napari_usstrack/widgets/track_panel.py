@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, ProgressBar, PushButton, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, ProgressBar, PushButton, SpinBox
 from psygnal import Signal
 
 from napari_usstrack.core.tracker import Progress
@@ -14,8 +14,8 @@ from napari_usstrack.session import JobState
 from napari_usstrack.widgets.form import Fold, Form, heading, sentence
 from napari_usstrack.widgets.preferences import Preferences
 from napari_usstrack.widgets.rate import RateMeter
+from napari_usstrack.widgets.setting_boxes import SettingBox, setting_box, setting_label
 
-SettingBox: TypeAlias = CheckBox | ComboBox | FloatSpinBox | SpinBox
 PHASES = {"cancelled": "Cancelled; nothing was changed.", "done": "Done"}
 
 
@@ -131,27 +131,6 @@ class TrackPanel(Form):
         self._settings_form.clear()
         words = trackers.choices(self.method.value)
         for name, value in self._preferred.options(self.method.value).items():
-            box = _setting_box(name, value, words.get(name, ()))
+            box = setting_box(name, value, words.get(name, ()))
             self.settings[name] = box
-            self._settings_form.row(_setting_label(name), box)
-
-
-def _setting_box(name: str, value: Any, words: tuple[str, ...]) -> SettingBox:
-    if isinstance(value, bool):
-        return CheckBox(name=name, value=value, text="on")
-    if isinstance(value, int):
-        return SpinBox(name=name, value=value, min=0, max=1001)
-    if isinstance(value, float):
-        return FloatSpinBox(name=name, value=value, min=0.0, max=1000.0, step=0.01)
-    return ComboBox(name=name, choices=words, value=value)
-
-
-def _setting_label(name: str) -> str:
-    for ending in ("px", "mm"):
-        if name.endswith(f"_{ending}"):
-            return f"{_words(name.removesuffix(f'_{ending}'))}, {ending}"
-    return f"{_words(name)}, px" if name == "window" else _words(name)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize().replace("ncc", "NCC")
+            self._settings_form.row(setting_label(name), box)
