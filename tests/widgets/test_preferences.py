@@ -20,7 +20,7 @@ from napari_usstrack.widgets.preferences import (
 )
 
 MENUS = {
-    "napari/layers/track": ["open", "track", "fill"],
+    "napari/layers/track": ["open", "track", "fill", "smooth"],
     "napari/layers/annotate": ["add_points"],
     "napari/file/io_utilities": ["export_csv", "save_project"],
 }
@@ -180,6 +180,11 @@ class TestInAWindow:
             getattr(commands, name)()
             assert len(said) == 1, name
             assert said.pop().startswith("Open a clip first")
+
+    def test_the_smoothing_panel_opens_through_a_menu_entry(self, viewer, said) -> None:
+        commands.smooth()
+        assert self.dock(viewer).smoothing_fold.button.isChecked()
+        assert said == []
 
     def test_add_and_track_through_menu_entries(self, viewer, said, qtbot, clip_file) -> None:
         viewer.open(clip_file, plugin=PLUGIN)

@@ -367,13 +367,15 @@ class Session(Verbs, Methods):
         self._choose_base(change)
 
     def _choose_base(self, change: RunChange) -> None:
-        """Show the run below one that went, and one that came back."""
+        """Show the run below one that went, and one that came back; tell another result."""
         run, curation = change.run, self.curation
         below = self._replaced_bases.get(run, "")
         if below in self._runs and change.after is None and curation.base == run:
             curation.base = below
         elif below in self._runs and change.before is None and curation.base == below:
             curation.base = run
+        elif curation.base == run and not _same_result(change):
+            curation.proposed.emit()
 
     def _note(self, key: str, value: Any) -> None:
         events = {**self.events, key: value}
@@ -415,6 +417,12 @@ class Session(Verbs, Methods):
         """The run with the scale and times now in force."""
         info = self._annotations.video
         return run if run.video.calibration is info.calibration else run.with_video(info)
+
+
+def _same_result(change: RunChange) -> bool:
+    """Whether a run only had its points renamed or described."""
+    before, after = change.before, change.after
+    return before is not None and after is not None and before.log is after.log
 
 
 def _stated(

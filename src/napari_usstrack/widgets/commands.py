@@ -36,6 +36,11 @@ def fill() -> None:
     _press(lambda dock: dock.fill())
 
 
+def smooth() -> None:
+    """Open the smoothing panel."""
+    _press(lambda dock: dock.open_smoothing())
+
+
 def export_csv() -> None:
     """Ask for a file and write the tracks as CSV."""
     _press(lambda dock: dock.export_csv())

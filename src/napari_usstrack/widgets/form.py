@@ -120,6 +120,15 @@ def scrolled(content: QWidget) -> QScrollArea:
     return _Column(inner)
 
 
+def bring_into_view(widget: QWidget) -> None:
+    """Scroll the column that holds a widget so far that it can be seen."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, _Column):
+        parent = parent.parentWidget()
+    if parent is not None:
+        parent.ensureWidgetVisible(widget)
+
+
 class _Column(QScrollArea):
     """Scrolls up and down only, and is as wide as what it holds."""
 

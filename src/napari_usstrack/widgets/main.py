@@ -57,23 +57,7 @@ class UsstrackDock(QWidget):
 
     def __init__(self, napari_viewer: Viewer, runner: Runner = run_in_thread) -> None:
         super().__init__()
-        self.clip = ClipPanel()
-        self.points = PointsPanel()
-        self.view = ViewPanel()
-        self.tracking = TrackPanel()
-        self.smoothing = SmoothPanel()
-        self.preferences = PreferenceWatch()
-        self.tracking.prefer(self.preferences.now)
-        self.preferences.changed.connect(self._prefer)
-        self.undo = PushButton(text="Undo", tooltip="Take the last change back (Ctrl+Z)")
-        self.redo = PushButton(text="Redo", tooltip="Do it again (Ctrl+Shift+Z)")
-        self.save = PushButton(text="Save project", tooltip="Labels and tracks, beside the clip")
-        self.export = PushButton(
-            text="Export…", tooltip="Tracks as a table, or labels for DUSTrack or DeepLabCut"
-        )
-        self.take_in = PushButton(
-            text="Import…", tooltip="Labels from DUSTrack, DeepLabCut, a table or a project"
-        )
+        self._make_panels()
         self.traces = Traces(napari_viewer)
         self.running = RunControl(self.tracking, self._open_bench)
         self.curator = Curator(
@@ -90,6 +74,7 @@ class UsstrackDock(QWidget):
             open_bench=self._open_bench,
             attempt=self._try,
             traces=self.traces,
+            compared=self.curator.region_control.tell,
             parent=self,
         )
         self.files = Files(self, self._open_bench)
@@ -119,6 +104,26 @@ class UsstrackDock(QWidget):
         self._connect()
         self._use_image()
         self._heap.keep()
+
+    def _make_panels(self) -> None:
+        self.clip = ClipPanel()
+        self.points = PointsPanel()
+        self.view = ViewPanel()
+        self.tracking = TrackPanel()
+        self.smoothing = SmoothPanel()
+        self.smoothing_fold = Fold("Smooth", self.smoothing)
+        self.preferences = PreferenceWatch()
+        self.tracking.prefer(self.preferences.now)
+        self.preferences.changed.connect(self._prefer)
+        self.undo = PushButton(text="Undo", tooltip="Take the last change back (Ctrl+Z)")
+        self.redo = PushButton(text="Redo", tooltip="Do it again (Ctrl+Shift+Z)")
+        self.save = PushButton(text="Save project", tooltip="Labels and tracks, beside the clip")
+        self.export = PushButton(
+            text="Export…", tooltip="Tracks as a table, or labels for DUSTrack or DeepLabCut"
+        )
+        self.take_in = PushButton(
+            text="Import…", tooltip="Labels from DUSTrack, DeepLabCut, a table or a project"
+        )
 
     def reset_choices(self, _event: object = None) -> None:
         """Offer the layers there are now; napari calls this when layers change."""
@@ -157,7 +162,7 @@ class UsstrackDock(QWidget):
             Fold("Set scale or frame rate", self.clip.stating),
             Fold("Use a Points layer that is open", self.points.taking_over),
             self.tracking,
-            Fold("Smooth", self.smoothing),
+            self.smoothing_fold,
             Fold("Keys", sentence(table_html())),
         ):
             panels.wide(panel)
@@ -333,6 +338,10 @@ class UsstrackDock(QWidget):
     def fill(self) -> None:
         """Fill the frames between labels."""
         self.running.fill()
+
+    def open_smoothing(self) -> None:
+        """Open the smoothing panel."""
+        self.smoothing_fold.button.setChecked(True)
 
     def show_clip(self, by: int) -> None:
         """Go to the next or the previous clip of the window, as it was left."""

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.session import JobState
 from napari_usstrack.session.smoothing import RUN
+from napari_usstrack.widgets.form import LAID_OUT_MS
 from napari_usstrack.widgets.smooth_panel import POINTS, SmoothPanel
 from napari_usstrack.widgets.traces import Traces
 
@@ -35,6 +36,8 @@ class SmoothControl(QObject):
         Runs an action and tells the user when it is refused.
     traces : Traces
         The trace plot, which shows the preview.
+    compared : callable
+        Called when another run serves as reference.
     parent : QObject
         The dock.
     """
@@ -46,16 +49,22 @@ class SmoothControl(QObject):
         open_bench: Callable[[], Workbench],
         attempt: Callable[[Callable[[], object]], None],
         traces: Traces,
+        compared: Callable[[], object],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._panel = panel
         self._open_bench = open_bench
         self._traces = traces
+        self._compared = compared
+        self._smoothed = False
         self._bench: Workbench | None = None
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.timeout.connect(self._ask)
+        self._laid_out = QTimer(self)
+        self._laid_out.setSingleShot(True)
+        self._laid_out.timeout.connect(panel.keep_in_view)
         panel.applying.connect(partial(attempt, self.apply))
         panel.changed.connect(self._later)
         panel.previewing.connect(self._turn)
@@ -79,6 +88,7 @@ class SmoothControl(QObject):
         self._traces.preview(None)
         if bench is not None:
             self._listen(bench.session, True)
+            self._smoothed = RUN in bench.session.runs
         self._offer()
         self._later()
 
@@ -100,6 +110,7 @@ class SmoothControl(QObject):
         for signal, heard in (
             (session.run_changed, self._offer),
             (session.history_changed, self._later),
+            (session.history_changed, self._compare),
             (session.calibrated, self._later),
             (session.curation.proposed, self._later),
             (session.selection_changed, self._later),
@@ -122,9 +133,22 @@ class SmoothControl(QObject):
         self._panel.offer(runs, session.curation.base)
         self._panel.busy(session.busy)
 
+    def _compare(self) -> None:
+        """Let the raw run be the reference once there is a smoothed one, until that goes."""
+        bench = self._bench
+        if bench is None or self._smoothed == (RUN in bench.session.runs):
+            return
+        self._smoothed = not self._smoothed
+        if self._smoothed and not bench.reference:
+            bench.reference = self._panel.run
+        elif not self._smoothed and bench.reference == bench.session.curation.base:
+            bench.reference = ""
+        self._compared()
+
     def _turn(self, on: bool) -> None:
         if on:
             self._traces.show()
+            self._laid_out.start(2 * LAID_OUT_MS)
             self._later()
         else:
             self._pause.stop()

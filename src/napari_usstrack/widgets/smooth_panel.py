@@ -10,7 +10,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QComboBox
 
 from napari_usstrack.pipelines import smoothers
-from napari_usstrack.widgets.form import Fold, Form, sentence
+from napari_usstrack.widgets.form import Fold, Form, bring_into_view, sentence
 from napari_usstrack.widgets.setting_boxes import SettingBox, setting_box, setting_label
 
 NOTHING_YET = (
@@ -100,6 +100,11 @@ class SmoothPanel(Form):
     def say(self, text: str) -> None:
         """Show a sentence or two above the button."""
         self.note.setText(text)
+
+    def keep_in_view(self) -> None:
+        """Scroll back to the preview and the button after the dock became lower."""
+        bring_into_view(self.apply.native)
+        bring_into_view(self.preview.native)
 
     def _refresh(self) -> None:
         self.apply.enabled = bool(self.run) and not self._running
