@@ -88,6 +88,34 @@ def test_labels_over_the_run_are_smoothed(session):
     np.testing.assert_array_equal(session.runs["smooth"].xy[4, 0], (47, 40))
 
 
+def test_corrections_that_were_filled_again_are_smoothed_and_kept(session):
+    session.curation.propagating = True
+    session.curation.use("lucas-kanade", {"window": 21})
+    raw = session.runs["track"]
+    session.place("a", 5, (47.0, 35.0))
+    filled = session.curation.shown
+    assert np.abs(filled.xy[4, 0] - raw.xy[4, 0]).max() > 1.0
+    session.smooth(**SAVGOL)
+    first = session.runs["smooth"]
+    np.testing.assert_array_equal(session.runs["track"].xy[4], filled.xy[4])
+    assert session.runs["track"].log[-1].method == "proposals"
+    session.smooth(source="track", **SAVGOL)
+    np.testing.assert_array_equal(session.runs["smooth"].xy, first.xy)
+    session.place("a", 7, (48.0, 37.0))
+    refilled = session.curation.shown.xy[6, 0]
+    session.smooth(source="track", **SAVGOL)
+    np.testing.assert_array_equal(session.runs["track"].xy[6, 0], refilled)
+    assert session.undo() == "replace run smooth"
+    assert session.undo() == "keep proposals in run track"
+
+
+def test_without_proposals_the_raw_run_is_left_alone(session):
+    raw = session.runs["track"]
+    session.smooth(**SAVGOL)
+    session.smooth(source="track", **SAVGOL)
+    assert session.runs["track"] is raw
+
+
 def test_point_by_point_with_different_methods(session):
     session.smooth(names=["a"], **SAVGOL)
     first = session.runs["smooth"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
 from napari_usstrack.core.errors import UsstrackError
@@ -38,12 +38,15 @@ class Job:
         Digest of all that the work reads; compared before and after.
     work : callable
         Makes the work.
+    arriving : callable
+        Called just before a valid result is delivered.
     """
 
     title: str
     run: str
     ticket: Callable[[], str]
     work: Callable[[], Work[Tracks]]
+    arriving: Callable[[], object] = field(default=lambda: None)
 
 
 class Runner(Protocol):
@@ -151,6 +154,7 @@ class JobDesk:
             self._close(job, "stale", "The labels changed meanwhile; the result was dropped.")
             return
         self._forget()
+        job.arriving()
         self._deliver(job.run, run)
         self._close(job, "done")
 

@@ -8,9 +8,12 @@ from typing import Any, Protocol
 from psygnal import Signal, SignalInstance
 
 from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.core.history import RunChange
+from napari_usstrack.core.provenance import Step, digest
 from napari_usstrack.core.tracker import Progress
 from napari_usstrack.core.tracks import Tracks
 from napari_usstrack.pipelines import smoothers
+from napari_usstrack.pipelines.results import read_of
 from napari_usstrack.pipelines.smooth import Preview, preview, smooth, smooth_ticket
 from napari_usstrack.pipelines.smoothers.base import Smoother
 from napari_usstrack.session.curation import Curation
@@ -43,7 +46,7 @@ class Smoothable(Host, Protocol):
 
 
 def to_smooth(session: Smoothable, source: str, names: Sequence[str] | None = None) -> Tracks:
-    """Labels over a run; over proposals, too, where they belong to it.
+    """Labels over proposals over a run.
 
     Parameters
     ----------
@@ -59,8 +62,8 @@ def to_smooth(session: Smoothable, source: str, names: Sequence[str] | None = No
     UsstrackError
         Where there is no such run or point.
     """
-    base = session.curation.base
-    source = source or base
+    curation = session.curation
+    source = source or curation.base
     run = session.run_or_none(source)
     if run is None:
         known = ", ".join(session.runs)
@@ -69,25 +72,29 @@ def to_smooth(session: Smoothable, source: str, names: Sequence[str] | None = No
             if source and known
             else "There is no run to smooth yet; press Track or Fill first."
         )
-    if source == base:
-        shown = session.curation.shown
-        return shown if names is None else shown.select(_known(shown, names))
+    parts = (session.annotations, curation.proposals, run)
     if names is None:
-        return session.annotations.over(run)
-    labels = session.annotations
-    mine, theirs = ([n for n in names if n in part.names] for part in (labels, run))
-    return labels.select(mine).over(run.select(theirs)).select(_known_in(names, (labels, run)))
-
-
-def _known(tracks: Tracks, names: Sequence[str]) -> Sequence[str]:
-    return _known_in(names, (tracks,))
-
-
-def _known_in(names: Sequence[str], parts: Sequence[Tracks]) -> Sequence[str]:
+        return curation.shown if source == curation.base else _stacked(parts)
     for name in names:
         if not any(name in part.names for part in parts):
             raise UsstrackError(f"There is no point '{name}' to smooth; choose another one.")
-    return names
+    return _stacked([part.select([n for n in names if n in part.names]) for part in parts])
+
+
+def _stacked(parts: Sequence[Tracks]) -> Tracks:
+    labels, proposals, run = parts
+    return labels.over(proposals.over(run))
+
+
+def keep_proposals(session: Smoothable, source: str) -> None:
+    """Make proposals part of a run, undoable, as a result that contains them takes their place."""
+    proposals, run = session.curation.proposals, session.run_or_none(source)
+    if run is None or not proposals.present.any():
+        return
+    step = Step("keep", "proposals", inputs=digest(read_of(proposals)))
+    whole = proposals.over(run)
+    kept = whole.with_cells(whole, step)
+    session.do(RunChange(f"keep proposals in run {source}", source, run, kept))
 
 
 def smoothing(
@@ -115,7 +122,10 @@ def smoothing(
         tracks, more = what()
         return smooth(session.video, tracks, smoother, **more)
 
-    return Job(f"Smooth, {smoother.NAME}", run, ticket, work)
+    def arriving() -> None:
+        keep_proposals(session, source)
+
+    return Job(f"Smooth, {smoother.NAME}", run, ticket, work, arriving)
 
 
 class SmoothPreview:
