@@ -85,6 +85,7 @@ class SmoothControl(QObject):
             self._bench.session.smooth_preview.clear()
         self._bench = bench
         self._pause.stop()
+        self._laid_out.stop()
         self._traces.preview(None)
         if bench is not None:
             self._listen(bench.session, True)
@@ -97,7 +98,9 @@ class SmoothControl(QObject):
         session, panel = self._open_bench().session, self._panel
         names = None
         if panel.points.value == POINTS[1]:
-            names = [name for name in session.selection if name in session.annotations.names]
+            run = session.run_or_none(panel.run)
+            known = {*session.annotations.names, *(run.names if run else ())}
+            names = [name for name in session.selection if name in known]
             if not names:
                 raise UsstrackError("No point is chosen; click one, or press its number.")
         session.smooth(
