@@ -13,6 +13,7 @@ from napari_usstrack.pipelines.options import validated, words_of
 DEFAULT = "lucas-kanade"
 _HOMES = {
     "lucas-kanade": ("napari_usstrack.flow.lucas_kanade", "LucasKanade"),
+    "hybrid": ("napari_usstrack.pipelines.hybrid", "Hybrid"),
     "tissue-flow": ("napari_usstrack.flow.tissue", "TissueFlow"),
     "dense-flow": ("napari_usstrack.flow.dense", "DenseFlow"),
     "block-matching": ("napari_usstrack.flow.block_matching", "BlockMatching"),

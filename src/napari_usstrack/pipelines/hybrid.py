@@ -1,0 +1,135 @@
+"""The tracker that needs no training: flow, matches to all frames, and a smoother over both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Interval
+
+from napari_usstrack.core.parts import part
+from napari_usstrack.core.tracker import Memory, Progress, Queries, Traits, Work
+from napari_usstrack.core.tracks import Cells, Source
+from napari_usstrack.core.video import Video
+from napari_usstrack.flow.chain import follow
+from napari_usstrack.flow.guided import Guide
+from napari_usstrack.flow.support import NOMINAL_MM, PX_PER_REACH, Grid, Support, reach_mm
+from napari_usstrack.pipelines.refining import Refiner, refined_frames
+
+TRAITS = Traits(
+    name="hybrid",
+    source=Source.FLOW,
+    reach="clip",
+    bound_px=0.15,
+    scaled=True,
+    summary="Flow, matches of every frame to all others, and a smoother that joins them: "
+    "little drift, still clutter left out, confidence that means something; no training.",
+)
+LOOKED_AT = 3
+"""Frames from which the size of speckle is told."""
+FINEST_MM = 0.25
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """Flow joined with matches to the query and to the clip as a whole.
+
+    Parameters
+    ----------
+    patience : int
+        Frames for which a lost point is looked for again from the frame it was
+        last seen in.
+    reach_mm : float
+        Standard deviation of the weight that tissue around a point has, mm; 0
+        to choose by the size of the speckle.
+    rounds : int
+        How often all frames are compared along the path found so far; 0 leaves
+        it at flow that is held to the query.
+    within_mm : float
+        Confidence is the probability of being less than so far off, mm (in
+        clips without a scale a pixel of the working grid counts as 0.25 mm).
+
+    Notes
+    -----
+    1. Dense inverse search (Kroeger et al., 2016) leads each point near, and
+       an affine registration of its tissue with the frame before and with the
+       query's says where it is (`flow.guided`).
+    2. Along that path all frames are compared with their mean, with the first
+       picture and with their neighbours, stationary clutter left out
+       (`flow.group_match`).
+    3. A robust forward-backward smoother joins steps and matches with the
+       precision that each has in each direction (`smoothing.fusion`). Other
+       anchors of the point inside its limits are honoured exactly.
+
+    Steps 2 and 3 are repeated.
+    """
+
+    patience: Annotated[int, Interval(ge=0)] = 25
+    reach_mm: Annotated[float, Interval(ge=0, le=50)] = 0.0
+    rounds: Annotated[int, Interval(ge=0, le=10)] = 2
+    within_mm: Annotated[float, Interval(gt=0, le=50)] = 0.5
+
+    @property
+    def traits(self) -> Traits:
+        """What the tracker says of itself."""
+        return TRAITS
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings in force, plain values."""
+        return asdict(self)
+
+    def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
+        """Follow queries both ways from their frames, inside their limits."""
+        refiner = Refiner(video, queries, span, self.within_mm) if self.rounds else None
+        begun = refined_frames(queries, span)
+        total = begun + self.rounds * (refiner.size if refiner else 0)
+        guide = self._guide(video, queries, span, None)
+        start = yield from part(self._start(guide, video, queries, span), 0, begun, total)
+        if refiner is None or guide is None:
+            yield Progress(total, total)
+            return start
+        found = yield from part(
+            refiner.refine(start, guide, self.rounds), begun, total - begun, total
+        )
+        yield Progress(total, total)
+        return found
+
+    def resume(
+        self, video: Video, queries: Queries, span: range, memory: Memory | None
+    ) -> Work[Cells]:
+        """Follow by flow held to the query, going on from what is remembered of a point.
+
+        For single steps; comparing all frames needs all frames. See
+        `core.tracker.Resuming`.
+        """
+        return self._start(self._guide(video, queries, span, memory), video, queries, span)
+
+    def _start(
+        self, guide: Guide | None, video: Video, queries: Queries, span: range
+    ) -> Work[Cells]:
+        step = _nowhere if guide is None else guide.step
+        return follow(step, video, queries, span, TRAITS.source, self.patience, guide)
+
+    def _guide(
+        self, video: Video, queries: Queries, span: range, memory: Memory | None
+    ) -> Guide | None:
+        """Sizes of what is compared; None when there is nothing to follow."""
+        asked = queries.frame[(queries.frame >= span.start) & (queries.frame < span.stop)]
+        frames = np.unique(asked)[:LOOKED_AT].tolist()
+        if not frames:
+            return None
+        reach = self.reach_mm
+        if reach <= 0.0:
+            fine = Grid.of(video.info, FINEST_MM)
+            seen = [fine.picture(video.frames(range(i, i + 1))[0]) for i in frames]
+            reach = reach_mm(np.stack(seen), fine.mm)
+        mm = reach / PX_PER_REACH if video.info.spacing_mm is not None else NOMINAL_MM
+        grid = Grid.of(video.info, mm)
+        return Guide(grid, Support.reaching(reach / grid.mm), queries, memory)
+
+
+def _nowhere(*_: object) -> Any:
+    raise AssertionError("there is nothing to follow")

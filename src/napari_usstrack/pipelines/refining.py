@@ -1,0 +1,307 @@
+"""Paths found by flow made better by comparing all frames along them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_usstrack.core.coords import inside
+from napari_usstrack.core.parts import part
+from napari_usstrack.core.tracker import Progress, Queries, Work
+from napari_usstrack.core.tracks import Cells
+from napari_usstrack.core.video import Video
+from napari_usstrack.flow.group_match import GroupMatch, group_match
+from napari_usstrack.flow.guided import Guide
+from napari_usstrack.smoothing.fusion import Fused, Measured, fusing
+from napari_usstrack.smoothing.uncertainty import confidence
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Grey = NDArray[np.uint8]
+STRETCH = 200
+"""Frames that are compared together at most."""
+THREADS = 2
+FEWEST = 3
+"""Frames of a path that are worth comparing."""
+
+
+def refined_frames(queries: Queries, span: range) -> int:
+    """Frames that are walked through from the queries, at least 1."""
+    first, last = queries.limits(span)
+    return int(max(1, np.maximum(last - first, 0).max(initial=0)))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Rows of one point that are compared together; `query` outside of them is put in front."""
+
+    point: int
+    rows: range
+    query: int
+
+    @property
+    def own(self) -> bool:
+        """Whether the query's frame is among the rows."""
+        return self.query in self.rows
+
+
+class Refiner:
+    """Compares frames along paths and joins what that says.
+
+    Parameters
+    ----------
+    video : Video
+        The clip.
+    queries : Queries
+        What was asked.
+    span : range
+        Frames of the answer.
+    within_mm : float
+        Distance of which confidence speaks.
+    """
+
+    def __init__(self, video: Video, queries: Queries, span: range, within_mm: float) -> None:
+        self._video, self._queries, self._span = video, queries, span
+        self._within_mm = within_mm
+        self._stretches = [
+            range(first, min(first + STRETCH, len(span)))
+            for first in range(0, max(len(span) - 1, 0), STRETCH - 1)
+        ]
+
+    @property
+    def size(self) -> int:
+        """Units of work of a round."""
+        return len(self._stretches) * len(self._queries) + 1
+
+    def refine(self, start: Cells, guide: Guide, rounds: int) -> Work[Cells]:
+        """Give better paths.
+
+        Parameters
+        ----------
+        start : Cells
+            Paths to begin with.
+        guide : Guide
+            What found them.
+        rounds : int
+            How often frames are compared.
+        """
+        paths = _Paths.of(start, guide, self._queries, self._span)
+        total = rounds * self.size
+        fused: Fused | None = None
+        for turn in range(rounds):
+            before = turn * self.size
+            found = _Evidence.none(*start.shape)
+            yield from part(self._measured(paths, guide, found), before, self.size - 1, total)
+            fused = yield from part(
+                _joined(found, paths, self._queries, self._span, guide),
+                before + self.size - 1,
+                1,
+                total,
+            )
+            known = np.isfinite(fused.xy)
+            paths.centre[known] = fused.xy[known]
+        assert fused is not None
+        return self._cells(start, paths, fused, guide)
+
+    def _measured(self, paths: _Paths, guide: Guide, found: _Evidence) -> Work[None]:
+        """Compare frames, stretch by stretch, points side by side."""
+        done, total = 0, self.size - 1
+        queried: dict[int, Grey] = {}
+        for stretch in self._stretches:
+            tasks = list(paths.tasks(stretch))
+            if tasks:
+                pictures = self._pictures(stretch, guide)
+                for task in tasks:
+                    if not task.own and task.query not in queried:
+                        row = range(task.query, task.query + 1)
+                        queried[task.query] = self._pictures(row, guide)
+                for task, match in _side_by_side(tasks, stretch, pictures, queried, paths, guide):
+                    found.put(task, match)
+                    done += 1
+                    yield Progress(min(done, total), total)
+        yield Progress(total, total)
+
+    def _pictures(self, rows: range, guide: Guide) -> Grey:
+        first = self._span.start
+        frames = self._video.frames(range(first + rows.start, first + rows.stop))
+        return np.stack([guide.grid.picture(frame) for frame in frames])
+
+    def _cells(self, start: Cells, paths: _Paths, fused: Fused, guide: Guide) -> Cells:
+        info = self._video.info
+        xy = guide.grid.map.backward(paths.centre)
+        mm = guide.grid.mm
+        sure = confidence(fused.covariances * paths.doubt, self._within_mm, (mm, mm))
+        visible = start.visible & np.isfinite(sure) & inside(xy, info.width, info.height)
+        exact = _anchors(self._queries, self._span)
+        for row, column, place in exact:
+            xy[row, column], sure[row, column] = place, 1.0
+            visible[row, column] |= start.present[row, column]
+        xy = _held(xy, visible, self._queries.frame - self._span.start, start.present)
+        given = np.where(start.present, np.where(visible, sure, 0.0), np.nan)
+        xy[~start.present] = np.nan
+        return Cells(xy, given.astype(np.float32), visible & start.present, start.source)
+
+
+@dataclass(frozen=True, eq=False)
+class _Paths:
+    """Where points are thought to be on the grid, row by row of the span.
+
+    Attributes
+    ----------
+    centre : float64 ndarray, shape (frames, points, 2)
+        Px of the grid; NaN outside `rows`.
+    deformed : float64 ndarray, shape (frames, points, 2, 2)
+    rows : tuple of range
+        Of each point: from the first to the last row in which it was seen.
+    query : tuple of int
+        Row of each point's query.
+    doubt : float
+        Factor from the smoother's covariance to that of real errors.
+    """
+
+    centre: Floats
+    deformed: Floats
+    rows: tuple[range, ...]
+    query: tuple[int, ...]
+    doubt: float = 1.0
+
+    @classmethod
+    def of(cls, start: Cells, guide: Guide, queries: Queries, span: range) -> _Paths:
+        """Paths of a tracker's answer, gaps bridged."""
+        seen = start.visible
+        deformed = np.tile(np.eye(2), (*seen.shape, 1, 1))
+        for (point, frame), matrix in guide.deformed.items():
+            deformed[frame - span.start, point] = matrix
+        centre = np.where(seen[..., None], guide.grid.map.forward(start.xy), np.nan)
+        rows = []
+        for point in range(seen.shape[1]):
+            at = np.flatnonzero(seen[:, point])
+            rows.append(range(at[0], at[-1] + 1) if at.size else range(0))
+            every = np.arange(rows[-1].start, rows[-1].stop)
+            for axis in range(2) if at.size else ():
+                centre[every, point, axis] = np.interp(every, at, centre[at, point, axis])
+        return cls(centre, deformed, tuple(rows), tuple((queries.frame - span.start).tolist()))
+
+    def tasks(self, stretch: range) -> Iterator[_Task]:
+        """Work to be done in a stretch of rows."""
+        for point, (rows, query) in enumerate(zip(self.rows, self.query, strict=True)):
+            shared = range(max(rows.start, stretch.start), min(rows.stop, stretch.stop))
+            if len(shared) >= 2 and len(rows) >= FEWEST:
+                yield _Task(point, shared, query)
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """All that comparing frames has said, as in `GroupMatch`, for all points."""
+
+    common: Floats
+    common_covariance: Floats
+    step: Floats
+    step_covariance: Floats
+
+    @classmethod
+    def none(cls, frames: int, points: int) -> _Evidence:
+        """Nothing known yet."""
+
+        def blank(rows: int, *more: int) -> Floats:
+            return np.full((max(rows, 0), points, *more), np.nan)
+
+        return cls(
+            blank(frames, 2),
+            blank(frames, 2, 2),
+            blank(frames - 1, 2),
+            blank(frames - 1, 2, 2),
+        )
+
+    def put(self, task: _Task, match: GroupMatch) -> None:
+        """Take in what was said of a task's rows."""
+        skip = 0 if task.own else 1
+        rows = slice(task.rows.start, task.rows.stop)
+        steps = slice(task.rows.start, task.rows.stop - 1)
+        self.common[rows, task.point] = match.common[skip:]
+        self.common_covariance[rows, task.point] = match.common_covariance[skip:]
+        self.step[steps, task.point] = match.step[skip:]
+        self.step_covariance[steps, task.point] = match.step_covariance[skip:]
+
+
+def _side_by_side(
+    tasks: list[_Task],
+    stretch: range,
+    pictures: Grey,
+    queried: dict[int, Grey],
+    paths: _Paths,
+    guide: Guide,
+) -> Iterator[tuple[_Task, GroupMatch]]:
+    """Do tasks in a few threads; they end with the iterator."""
+
+    def do(task: _Task) -> GroupMatch:
+        rows = np.arange(task.rows.start, task.rows.stop)
+        blocks = [pictures[rows[0] - stretch.start : rows[-1] + 1 - stretch.start]]
+        if not task.own:
+            rows = np.concatenate([[task.query], rows])
+            blocks.insert(0, queried[task.query])
+        query = int(np.flatnonzero(rows == task.query)[0])
+        centre, deformed = paths.centre[rows, task.point], paths.deformed[rows, task.point]
+        return group_match(blocks, centre, deformed, query, guide.support, guide.grid.mm)
+
+    with ThreadPoolExecutor(THREADS, "usstrack-match") as pool:
+        waiting: list[Future[GroupMatch]] = [pool.submit(do, task) for task in tasks]
+        try:
+            for task, answer in zip(tasks, waiting, strict=True):
+                yield task, answer.result()
+        finally:
+            for answer in waiting:
+                answer.cancel()
+
+
+def _joined(
+    found: _Evidence, paths: _Paths, queries: Queries, span: range, guide: Guide
+) -> Work[Fused]:
+    """Smooth each path over steps and matches, through its anchors."""
+    exact = np.full(paths.centre.shape, np.nan)
+    for row, column, place in _anchors(queries, span):
+        exact[row, column] = guide.grid.map.forward(place)
+    measured = Measured.from_tracks(exact, np.zeros((2, 2)), "manual").and_(
+        _measured(found.common, found.common_covariance, "common")
+    )
+    return fusing(found.step, found.step_covariance, measured, calibrate=False)
+
+
+def _measured(xy: Floats, covariance: Floats, kind: str) -> Measured:
+    known = np.asarray(np.isfinite(covariance).all(axis=(-2, -1)))
+    filled = np.where(known[..., None, None], covariance, np.eye(2))
+    return Measured.from_tracks(np.where(known[..., None], xy, np.nan), filled, kind)
+
+
+def _anchors(queries: Queries, span: range) -> Iterator[tuple[int, int, Floats]]:
+    """Row, column and place of each query, and of others of its point inside its limits."""
+    first, last = queries.limits(span)
+    columns = range(len(queries))
+    for column in columns:
+        for other in columns:
+            frame = int(queries.frame[other])
+            same = other == column or queries.name[other] == queries.name[column]
+            if same and first[column] <= frame <= last[column]:
+                own = other == column
+                if own or frame != queries.frame[column]:
+                    yield frame - span.start, column, queries.xy[other]
+
+
+def _held(xy: Floats, visible: Mask, query: NDArray[np.intp], present: Mask) -> Floats:
+    """Leave points that cannot be seen where they were last seen, on the way from the query."""
+    count = len(xy)
+    out = xy.copy()
+    for point, row in enumerate(query.tolist()):
+        if not 0 <= row < count or not present[row, point]:
+            continue
+        at = np.arange(count)
+        known = visible[:, point].copy()
+        known[row] = True
+        ahead = np.maximum.accumulate(np.where(known & (at >= row), at, row))
+        behind = np.minimum.accumulate(np.where(known & (at <= row), at, row)[::-1])[::-1]
+        out[:, point] = xy[np.where(at >= row, ahead, behind), point]
+    return out
