@@ -63,6 +63,8 @@ def test_one_frame_span():
         ({"xy": [[1, 2, 3, 4]]}, r"xy must have shape \(2, 2\), got \(1, 4\)"),
         ({"xy": [1, 2, 3, 4]}, "xy must have shape"),
         ({"name": ("a",)}, "shape"),
+        ({"group": ("deep",)}, "group must name 2 queries, got 1"),
+        ({"kind": ("line", "circle")}, "kind must be one of .* got 'circle'"),
     ],
 )
 def test_columns_must_agree(columns, message):
@@ -79,9 +81,25 @@ def test_digest_sees_every_column():
         {"name": ("a", "c")},
         {"first": [0, 0]},
         {"last": [99, 99]},
+        {"group": ("deep", "")},
+        {"kind": ("line", "line")},
     ]
     digests = {digest(*queries(**other).digest_parts()) for other in others}
     assert len(digests | {base}) == len(others) + 1
+
+
+def test_queries_are_ungrouped_points_unless_told():
+    assert (queries().group, queries().kind) == (("", ""), ("point", "point"))
+    plain = queries(group=("", ""), kind=("point", "point"))
+    assert digest(*plain.digest_parts()) == digest(*queries().digest_parts())
+
+
+def test_selected_queries_keep_all_columns():
+    kept = queries(first=[0, 8], last=[5, 9], group=("deep", "wall"), kind=("line", "contour"))
+    one = kept.select([1])
+    assert (one.frame.tolist(), one.xy.tolist(), one.name) == ([9], [[3, 4]], ("b",))
+    assert (one.first.tolist(), one.last.tolist()) == ([8], [9])
+    assert (one.group, one.kind) == (("wall",), ("contour",))
 
 
 def test_finish_reports_each_step_and_returns_the_result():

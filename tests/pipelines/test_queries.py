@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fakes import COUNT, labels
+from fakes import COUNT, Walker, labels
 
-from napari_usstrack.core.tracks import Source
+from napari_usstrack.core.tracks import PointInfo, Source
+from napari_usstrack.pipelines.fill import fill_ticket
 from napari_usstrack.pipelines.queries import (
     Stretch,
     first_queries,
@@ -15,6 +16,7 @@ from napari_usstrack.pipelines.queries import (
     queries_from,
     stretches,
 )
+from napari_usstrack.pipelines.track import track_ticket
 
 P = (1.0, 2.0)
 
@@ -101,3 +103,26 @@ def test_no_rows_make_no_queries():
     none = queries_from([])
     assert len(none) == 0
     assert none.asked(range(4)).shape == (4, 0)
+
+
+def test_queries_carry_the_group_and_kind_of_their_points():
+    annotations = labels({"a": {0: P, 9: P}, "b": {2: P}})
+    line = PointInfo("a", group="deep", kind="line")
+    annotations = annotations.revised({"a": line})
+    asked = first_queries(annotations, range(COUNT))
+    assert (asked.group, asked.kind) == (("deep", ""), ("line", "point"))
+    nameless = queries_from([(0, np.array(P), "a", 0, 9)])
+    assert (nameless.group, nameless.kind) == (("",), ("point",))
+
+
+def test_a_ticket_counts_lines_and_contours_but_no_grouped_points():
+    annotations = labels({"a": {0: P, 9: P}})
+
+    def tickets(**told):
+        said = annotations.revised({"a": PointInfo("a", **told)})
+        return track_ticket(said, Walker(), range(COUNT)), fill_ticket(said, Walker())
+
+    base = tickets()
+    assert tickets(kind="line")[0] != base[0]
+    assert tickets(kind="line")[1] != base[1]
+    assert tickets(group="deep")[1] == base[1]

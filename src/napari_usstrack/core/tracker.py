@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_usstrack.core.tracks import Cells, Source
+from napari_usstrack.core.tracks import KINDS, Cells, Kind, Source
 from napari_usstrack.core.video import Video
 
 T = TypeVar("T")
@@ -69,6 +69,12 @@ class Queries:
     first, last : intp ndarray, shape (queries,)
         The query is followed from `first` to `last`, both included; outside,
         the answer is missing. Left out, it is followed as far as the span goes.
+    group : tuple of str
+        Points that belong together share a group; all are on their own when
+        left out.
+    kind : tuple of {"point", "line", "contour"}
+        What the group is, as in `core.tracks.PointInfo`; all "point" when left
+        out. A tracker may use both, or neither.
     """
 
     frame: NDArray[np.intp]
@@ -76,6 +82,8 @@ class Queries:
     name: tuple[str, ...]
     first: NDArray[np.intp] = field(default_factory=_unset)
     last: NDArray[np.intp] = field(default_factory=_unset)
+    group: tuple[str, ...] = ()
+    kind: tuple[Kind, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.name)
@@ -87,6 +95,10 @@ class Queries:
         last = self.last if len(self.last) else np.full(n, limits.max)
         put(self, "first", _column(first, n, "first"))
         put(self, "last", _column(last, n, "last"))
+        put(self, "group", _words(self.group, n, "", "group"))
+        put(self, "kind", _words(self.kind, n, "point", "kind"))
+        if unknown := set(self.kind) - set(KINDS):
+            raise ValueError(f"kind must be one of {KINDS}, got {sorted(unknown)[0]!r}")
 
     def __len__(self) -> int:
         return len(self.name)
@@ -103,7 +115,22 @@ class Queries:
 
     def digest_parts(self) -> tuple[object, ...]:
         """All that decides an answer, for `core.provenance.digest`."""
-        return self.frame, self.xy, list(self.name), self.first, self.last
+        parts = self.frame, self.xy, list(self.name), self.first, self.last
+        if any(self.group) or set(self.kind) - {"point"}:
+            return *parts, list(self.group), list(self.kind)
+        return parts
+
+    def select(self, rows: ArrayLike) -> Queries:
+        """Only these queries, in the given order."""
+        at = np.asarray(rows, dtype=np.intp)
+        name, group, kind = (
+            tuple(column[i] for i in at) for column in (self.name, self.group, self.kind)
+        )
+        return Queries(
+            *(self.frame[at], self.xy[at], name, self.first[at], self.last[at]),
+            group=group,
+            kind=kind,
+        )
 
 
 def _positions(values: ArrayLike, length: int) -> NDArray[np.float64]:
@@ -117,6 +144,13 @@ def _column(values: ArrayLike, length: int, name: str) -> NDArray[np.intp]:
     column = np.asarray(values, dtype=np.intp)
     if column.shape != (length,):
         raise ValueError(f"{name} must have shape ({length},), got {column.shape}")
+    return column
+
+
+def _words(words: tuple[str, ...], length: int, default: str, name: str) -> tuple[str, ...]:
+    column = tuple(words) or (default,) * length
+    if len(column) != length:
+        raise ValueError(f"{name} must name {length} queries, got {len(column)}")
     return column
 
 

@@ -152,7 +152,7 @@ def _batch_queries(annotations: Tracks, batch: Sequence[Stretch]) -> Queries:
             if annotations.by_hand[frame, column]:
                 xy = annotations.xy[frame, column]
                 rows.append((frame, xy, stretch.point, stretch.first, stretch.last))
-    return queries_from(rows)
+    return queries_from(rows, annotations.points)
 
 
 def _answers(

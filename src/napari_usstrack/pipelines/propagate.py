@@ -81,7 +81,7 @@ def carry(
     if not rows:
         yield Progress(0, 0)
         return ()
-    queries = queries_from(rows)
+    queries = queries_from(rows, shown.points)
     if memory is not None and isinstance(tracker, Resuming):
         found = yield from tracker.resume(video, queries, span, memory)
     else:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Queries
-from napari_usstrack.core.tracks import Source, Tracks
+from napari_usstrack.core.tracks import PointInfo, Source, Tracks
 from napari_usstrack.core.video import VideoInfo
 
 Direction = Literal["forward", "backward", "both"]
@@ -81,7 +81,7 @@ def first_queries(
         low = frame if direction == "forward" else low
         high = frame if direction == "backward" else high
         rows.append((frame, annotations.xy[frame, column], name, low, high))
-    return queries_from(rows)
+    return queries_from(rows, annotations.points)
 
 
 def free_span(source: NDArray[np.uint8], frame: int, span: range) -> tuple[int, int]:
@@ -93,15 +93,22 @@ def free_span(source: NDArray[np.uint8], frame: int, span: range) -> tuple[int, 
     return max(low, span.start), min(high, span.stop - 1)
 
 
-def queries_from(rows: Sequence[Row]) -> Queries:
-    """Turn rows of frame, xy, name, first and last frame into queries."""
+def queries_from(rows: Sequence[Row], points: Sequence[PointInfo] = ()) -> Queries:
+    """Turn rows of frame, xy, name, first and last frame into queries.
+
+    Group and kind are those of the points of that name.
+    """
     frame, xy, name, first, last = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    known = {point.name: point for point in points}
+    told = [known.get(each) or PointInfo(each) for each in name]
     return Queries(
         frame=np.asarray(frame, dtype=np.intp),
         xy=np.asarray(xy, dtype=np.float64),
         name=tuple(name),
         first=np.asarray(first, dtype=np.intp),
         last=np.asarray(last, dtype=np.intp),
+        group=tuple(point.group for point in told),
+        kind=tuple(point.kind for point in told),
     )
 
 

@@ -41,6 +41,7 @@ def step_of(name: str, tracker: Tracker, ticket: str, span: range) -> Step:
 def ticket_of(annotations: Tracks, tracker: Tracker, what: str, *parts: object) -> str:
     """Digest of the clip, the method, its settings and all else that is read."""
     traits = tracker.traits
+    held = [(p.name, p.group, p.kind) for p in annotations.points if p.kind != "point"]
     return digest(
         what,
         annotations.video.digest,
@@ -50,4 +51,5 @@ def ticket_of(annotations: Tracks, tracker: Tracker, what: str, *parts: object) 
         traits.version,
         dict(tracker.settings),
         *(list(part) if isinstance(part, range) else part for part in parts),
+        *([held] if held else []),
     )

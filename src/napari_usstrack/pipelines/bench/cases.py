@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_usstrack.core.tracker import Queries, Tracker, Work
-from napari_usstrack.core.tracks import Cells, Source, Tracks
+from napari_usstrack.core.tracks import Cells, PointInfo, Source, Tracks, named_points
 from napari_usstrack.core.video import CallbackVideo, Video
 from napari_usstrack.metrics.pairs import Floats, Mask
 from napari_usstrack.pipelines.figures import NAN, Figure
@@ -85,6 +85,8 @@ class TrackedCase:
     query_frames : intp ndarray, shape (points,)
     extra : callable, optional
         Takes positions ``[frames, points, 2]`` in px and gives more figures.
+    points : tuple of PointInfo
+        Names, groups and kinds; unnamed, ungrouped points when left out.
     """
 
     set_name: str
@@ -95,6 +97,7 @@ class TrackedCase:
     judged: Mask
     query_frames: NDArray[np.intp]
     extra: Callable[[Floats], Iterable[Figure]] | None = None
+    points: tuple[PointInfo, ...] = ()
 
     def run(self, tracker: Tracker) -> Work[list[Outcome]]:
         """Track every point from its query to the end, and score the later frames."""
@@ -120,9 +123,15 @@ class TrackedCase:
     def queries(self) -> Queries:
         """Each point at its true place in its query frame, followed forward."""
         points = np.arange(len(self.query_frames))
-        names = tuple(f"p{i + 1}" for i in points)
-        xy = self.true_xy[self.query_frames, points]
-        return Queries(self.query_frames, xy, names, first=self.query_frames)
+        named = self.points or named_points([f"p{i + 1}" for i in points])
+        return Queries(
+            frame=self.query_frames,
+            xy=self.true_xy[self.query_frames, points],
+            name=tuple(point.name for point in named),
+            first=self.query_frames,
+            group=tuple(point.group for point in named),
+            kind=tuple(point.kind for point in named),
+        )
 
     def references(self) -> Sequence[tuple[str, Outcome]]:
         """None."""
@@ -150,6 +159,7 @@ def tracked_case(
         judged=truth.source[:, seen] != Source.MISSING,
         query_frames=truth.visible[:, seen].argmax(axis=0),
         extra=extra,
+        points=tuple(truth.points[i] for i in seen),
     )
 
 

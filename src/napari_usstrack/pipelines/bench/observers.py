@@ -31,6 +31,7 @@ from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.fascicles import fascicle_between
 from napari_usstrack.core.geometry import Line, fit_line
 from napari_usstrack.core.tracker import Queries, Tracker, Work
+from napari_usstrack.core.tracks import Kind
 from napari_usstrack.core.video import Video
 from napari_usstrack.io.registry import open_video
 from napari_usstrack.metrics.pairs import Floats, Mask
@@ -59,6 +60,7 @@ SPACING_MM = 0.0883
 EDGES_PX, MIDDLE_PX, HEIGHT_AT_PX = (330.0, 800.0), 570.0, 928.0
 PER_LINE, PER_FASCICLE, SHARE = 7, 9, 0.7
 GROUPS = {"superficial": slice(0, 7), "deep": slice(7, 14), "fascicle": slice(14, 23)}
+GROUP_OF_POINT = tuple(g for g, at in GROUPS.items() for _ in range(at.stop - at.start))
 COLUMNS = (
     *("clip", "frame0", "observer", "alpha_deg", "beta_deg", "gamma_deg"),
     *("y_sup_at_x928", "y_deep_at_x928"),
@@ -202,7 +204,9 @@ class ObserverCase:
         xy = start_points(labels.start)
         first, last = int(labels.frames[0]), int(labels.frames[-1])
         names = tuple(f"p{i + 1}" for i in range(len(xy)))
-        queries = Queries(np.full(len(xy), first), xy, names)
+        kinds: list[Kind] = ["line"] * len(xy)
+        frame = np.full(len(xy), first)
+        queries = Queries(frame, xy, names, group=GROUP_OF_POINT, kind=tuple(kinds))
         cells, spent = yield from timed(tracker, video, queries, range(first, last + 1))
         rows = labels.frames - first
         return cells.xy[rows], cells.visible[rows], spent
