@@ -9,7 +9,9 @@ from line_pictures import grey, lines, speckle
 from napari_usstrack.core.geometry import fit_line
 from napari_usstrack.core.tracker import finish
 from napari_usstrack.flow.bands import band, moved
-from napari_usstrack.flow.lines import plausible_path, smoothed, track_lines
+from napari_usstrack.flow.line_angles import plausible_path
+from napari_usstrack.flow.line_smoothing import smoothed
+from napari_usstrack.flow.lines import track_lines
 from napari_usstrack.flow.ridges import Votes
 from napari_usstrack.synth.catalogue import draw
 from napari_usstrack.synth.render import render

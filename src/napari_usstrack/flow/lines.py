@@ -19,28 +19,16 @@ from numpy.typing import ArrayLike, NDArray
 from napari_usstrack.core.geometry import Floats, Line, cross, crossing, fit_line, fold_deg
 from napari_usstrack.core.tracker import Progress, Work
 from napari_usstrack.flow.bands import Part, Shift, band, moved
+from napari_usstrack.flow.line_angles import FADE_DEG, as_drawn, plausible_path
+from napari_usstrack.flow.line_smoothing import smoothed
 from napari_usstrack.flow.ridges import MARGIN_MM, Votes, direction, votes
 
 Spacing = tuple[float, float]
-TURN_DEG = 2.5
-"""Usual turn of fascicles from frame to frame, for the most plausible path."""
-DRAWN_SD_DEG = 3.0
-"""How far a drawn fascicle may be from the direction of all lines around it."""
-LOUDNESS = 6.0
-"""Weight of the votes against the smoothness of the path."""
 NEAR_DEG = 8.0
-LEAST_PENNATION_DEG, FORBIDDEN = 8.0, 20.0
-"""Fascicles are no nearer to parallel to the aponeuroses than this, or half the
-drawn pennation if that is less; and what a path pays for it per frame."""
 ANGLE_JERK_DEG, BAND_JERK_MM = 0.3, 0.04
 """Usual change of the speed of an angle and of a band, per frame and frame."""
 ANGLE_SD_DEG, BAND_SD_MM = 0.7, 0.05
 """Least standard deviation of a measured angle and place."""
-GATE = 2.5
-"""A measure this many standard deviations off begins to lose its weight."""
-ROUNDS = 4
-FADE_DEG = 3.0
-"""Turn by which what was drawn apart from the measured direction has faded."""
 LEAST_SHARE = 0.3
 """Share of a band that must be seen for it to count."""
 
@@ -217,7 +205,7 @@ def _assembled(
     sheets_deg = [float(fit_line(line * spacing_mm).angle_deg) for line in (upper, lower)]
     cast = [found.votes[i] for i in range(len(bands))]
     angles, confidence = _angles(cast, start, anchor, sheets_deg)
-    angle = _as_drawn(angles.smooth, float(start.angle_deg), anchor, fade_deg)
+    angle = as_drawn(angles.smooth, float(start.angle_deg), anchor, fade_deg)
     sheets = [
         np.stack([_placed(line, at, spacing_mm) for at in bands[:, i]])
         for i, line in enumerate((upper, lower))
@@ -306,115 +294,3 @@ def _angles(
     confidence = np.array([each.confidence for each in read])
     smooth, smooth_sd = smoothed(measured, sd, ANGLE_JERK_DEG)
     return _Angles(measured, smooth, smooth_sd), confidence
-
-
-def _as_drawn(smooth: Floats, drawn_deg: float, anchor: int, fade_deg: float) -> Floats:
-    """Angles that are the drawn one in the anchor frame; the offset fades as lines turn away."""
-    if np.isnan(smooth[anchor]):
-        return np.full(len(smooth), drawn_deg)
-    offset = float(fold_deg(drawn_deg - smooth[anchor]))
-    turned = (smooth - smooth[anchor]) / fade_deg
-    return np.asarray(smooth + offset * np.exp(-0.5 * turned * turned))
-
-
-def plausible_path(
-    cast: Sequence[Votes], anchor: int, drawn_deg: float, sheets_deg: Sequence[float] = ()
-) -> Floats:
-    """Most plausible direction in every frame.
-
-    Parameters
-    ----------
-    cast : sequence of Votes
-        One for each frame.
-    anchor : int
-        Frame in which the direction was drawn.
-    drawn_deg : float
-        As drawn.
-    sheets_deg : sequence of float
-        Directions of the aponeuroses in the anchor frame. The path keeps off
-        them, on the side of the drawn direction.
-
-    Returns
-    -------
-    float64 ndarray, shape (frames,)
-        Degrees, without jumps of 180; the sum of votes is largest less a
-        penalty for turning.
-    """
-    angles = cast[0].angles_deg
-    count, step = len(angles), float(angles[1] - angles[0])
-    heights = np.stack([each.all for each in cast])
-    clear = heights - np.median(heights, axis=1, keepdims=True)
-    scale = max(float(np.median(clear.max(axis=1))), 1e-12)
-    score = LOUDNESS * np.minimum(clear / scale, 2.0)
-    score[anchor] -= 0.5 * (fold_deg(angles - drawn_deg) / DRAWN_SD_DEG) ** 2
-    for sheet in sheets_deg:
-        side = float(fold_deg(drawn_deg - sheet))
-        least = min(LEAST_PENNATION_DEG, 0.5 * abs(side))
-        score -= FORBIDDEN * (fold_deg(angles - sheet) * np.sign(side) < least)
-    reach = round(4.0 * TURN_DEG / step)
-    turns = np.arange(-reach, reach + 1)
-    penalty = 0.5 * (turns * step / TURN_DEG) ** 2
-    total, came = score[0], np.zeros((len(cast), count), dtype=int)
-    for frame in range(1, len(cast)):
-        from_each = np.stack([np.roll(total, turn) for turn in turns]) - penalty[:, None]
-        best = from_each.argmax(axis=0)
-        came[frame] = turns[best]
-        total = score[frame] + from_each.max(axis=0)
-    at = int(total.argmax())
-    path = np.empty(len(cast), dtype=int)
-    for frame in range(len(cast) - 1, -1, -1):
-        path[frame] = at
-        at = (at - came[frame, at]) % count
-    return np.unwrap(angles[path], period=180.0)
-
-
-def smoothed(values: ArrayLike, sd: ArrayLike, jerk: float) -> tuple[Floats, Floats]:
-    """Smooth a series whose speed changes little from step to step.
-
-    Parameters
-    ----------
-    values, sd : array_like, shape (n,)
-        Measures and their standard deviations; NaN where there is none.
-    jerk : float
-        Usual change of the speed per step.
-
-    Returns
-    -------
-    smooth, smooth_sd : float64 ndarray, shape (n,)
-        NaN where nothing at all was measured.
-    """
-    measured, own = np.asarray(values, dtype=np.float64), np.asarray(sd, dtype=np.float64)
-    known = np.isfinite(measured) & np.isfinite(own)
-    if not known.any():
-        return np.full(len(measured), np.nan), np.full(len(measured), np.nan)
-    trust = np.where(known, 1.0, 0.0)
-    for _ in range(ROUNDS):
-        smooth, variance = _rts(measured, own, trust, jerk)
-        off = np.abs(measured - smooth) / np.where(known, own, np.inf)
-        trust = np.where(known, np.minimum(1.0, GATE / np.maximum(off, 1e-12)), 0.0)
-    return smooth, np.sqrt(variance)
-
-
-def _rts(measured: Floats, sd: Floats, trust: Floats, jerk: float) -> tuple[Floats, Floats]:
-    """Kalman filter of (value, speed), and its backward pass."""
-    step = np.array([[1.0, 1.0], [0.0, 1.0]])
-    noise = jerk**2 * np.array([[1.0 / 3.0, 0.5], [0.5, 1.0]])
-    count, first = len(measured), int(np.argmax(trust > 0))
-    state, spread = np.array([measured[first], 0.0]), np.diag([1e4, 1.0])
-    states, spreads, ahead = [], [], []
-    for frame in range(count):
-        if frame:
-            state, spread = step @ state, step @ spread @ step.T + noise
-        ahead.append((state, spread))
-        if trust[frame] > 0:
-            gain = spread[:, 0] / (spread[0, 0] + sd[frame] ** 2 / trust[frame])
-            state = state + gain * (measured[frame] - state[0])
-            spread = spread - np.outer(gain, spread[0])
-        states.append(state)
-        spreads.append(spread)
-    for frame in range(count - 2, -1, -1):
-        next_state, next_spread = ahead[frame + 1]
-        gain = spreads[frame] @ step.T @ np.linalg.inv(next_spread)
-        states[frame] = states[frame] + gain @ (states[frame + 1] - next_state)
-        spreads[frame] = spreads[frame] + gain @ (spreads[frame + 1] - next_spread) @ gain.T
-    return np.array(states)[:, 0], np.array(spreads)[:, 0, 0]

@@ -21,24 +21,19 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
 from napari_usstrack.core.geometry import Floats, fold_deg
-from napari_usstrack.flow.opencv import opencv
+from napari_usstrack.flow.region_texture import Picture, Spacing, patch
 
-Spacing = tuple[float, float]
-Picture = NDArray[np.float32]
 GRID_MM = 0.25
 """Side of the square pixels on which filters work."""
 LENGTH_MM, WIDTH_MM = 16.0, 0.9
 """Filter: full width at half height along the line; distance of its zeros across it."""
 MARGIN_MM = 1.0
 """Strip along the edge of a region that is left out, for the glare of aponeuroses."""
-CONTRAST_MM, QUIETEST, CLIPPED = 2.5, 0.3, 3.0
-"""Local contrast: sigma of the neighbourhood, smallest spread as a share of the
-region's, and the largest value kept, in spreads."""
 POWER = 4
 """Votes weigh with this power of the answer: few clear lines outvote much speckle."""
 LEAST_SEEN = 0.2
 """A filter that lies inside the region by a smaller share counts as if by this one."""
-COARSE = 4
+COARSE, ALIKE_PX = 4, 32
 STEP_DEG, BLUR_STEPS = 1.5, 2.0
 TOP = 0.6
 """Part of a peak, from its top, whose centroid is the angle."""
@@ -59,10 +54,14 @@ class Votes:
         All directions, evenly spaced, from -90 on.
     parts : float64 ndarray, shape (2, 4, angles)
         Upper and lower half, each in strips along the region.
+    sought : bool ndarray, shape (angles,), optional
+        Directions that were looked at; the others have no votes. All by
+        default.
     """
 
     angles_deg: Floats
     parts: Floats
+    sought: NDArray[np.bool_] | None = None
 
     @property
     def all(self) -> Floats:
@@ -139,8 +138,9 @@ def line_energy(
     the region favours no direction; the mean of the fourth power of positive
     answers, whose root is taken, is little moved by where lines lie.
     """
-    texture, inside = _patch(frame, region, spacing_mm, margin_mm)
-    answers = _answers(texture, inside, np.asarray(angles_deg, float), length_mm, width_mm)
+    texture, inside = patch(frame, region, spacing_mm, margin_mm, GRID_MM)
+    sizes = length_mm / GRID_MM, width_mm / GRID_MM
+    answers = _answers(texture, inside, np.asarray(angles_deg, float), *sizes)
     return np.asarray(np.sqrt((answers[:, inside].astype(float) ** POWER).mean(axis=1) / 1.5))
 
 
@@ -152,27 +152,67 @@ def votes(
     length_mm: float = LENGTH_MM,
     width_mm: float = WIDTH_MM,
     margin_mm: float = MARGIN_MM,
+    within_deg: tuple[float, float] = (-90.0, 90.0),
+    grid_mm: float = GRID_MM,
 ) -> Votes:
     """Let each place of a region vote for the direction that answers the most there.
 
-    Parameters and errors are those of `line_energy`, for all directions.
+    Parameters
+    ----------
+    frame, region, spacing_mm, length_mm, width_mm, margin_mm
+        As for `line_energy`.
+    within_deg : tuple of float
+        First and last direction that are looked at; the first may be below
+        -90. Places whose best direction is one of the two do not vote.
+    grid_mm : float
+        Side of the square pixels on which filters work.
+
+    Returns
+    -------
+    Votes
+
+    Raises
+    ------
+    ValueError
+        As for `line_energy`.
     """
-    texture, inside = _patch(frame, region, spacing_mm, margin_mm)
+    texture, inside = patch(frame, region, spacing_mm, margin_mm, grid_mm)
     angles = np.arange(-90.0, 90.0, STEP_DEG)
-    answers = _answers(texture, inside, angles, length_mm, width_mm)[:, inside]
-    count, places = len(angles), np.arange(answers.shape[1])
+    count, at = len(angles), _looked_at(angles, within_deg)
+    answers = _answers(texture, inside, angles[at], length_mm / grid_mm, width_mm / grid_mm)
+    best, weight = _best(answers[:, inside], around=len(at) == count)
+    place = at[0] + best
+    first = np.floor(place).astype(int)
+    part = _parts(inside) * count
+    cast = np.zeros(HALVES * STRIPS * count)
+    for step, share in ((0, 1.0 - (place - first)), (1, place - first)):
+        bins = part + (first + step) % count
+        cast += np.bincount(bins, weights=weight * share, minlength=len(cast))
+    parts = cast.reshape(HALVES, STRIPS, count)
+    sought = np.isin(np.arange(count), at)
+    return Votes(angles, ndimage.gaussian_filter1d(parts, BLUR_STEPS, mode="wrap"), sought)
+
+
+def _looked_at(angles_deg: Floats, within_deg: tuple[float, float]) -> NDArray[np.intp]:
+    """Indices of neighbouring directions, counted on beyond the first or the last."""
+    step, count = angles_deg[1] - angles_deg[0], len(angles_deg)
+    low, high = (round((edge - angles_deg[0]) / step) for edge in within_deg)
+    if high - low >= count - 1:
+        return np.arange(count)
+    return np.arange(low, high + 1) % count
+
+
+def _best(answers: Picture, *, around: bool) -> tuple[Floats, Floats]:
+    """Direction that answers the most at each place, to a part of a step, and its weight."""
+    count, places = len(answers), np.arange(answers.shape[1])
     best = answers.argmax(axis=0)
     left, top, right = (answers[(best + step) % count, places] for step in (-1, 0, 1))
     bend = np.minimum(left - 2.0 * top + right, -1e-6)
     at = best + np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
-    first = np.floor(at).astype(int)
-    weight, part = top.astype(float) ** POWER / len(places), _parts(inside) * count
-    cast = np.zeros(HALVES * STRIPS * count)
-    for step, share in ((0, 1.0 - (at - first)), (1, at - first)):
-        bins = part + (first + step) % count
-        cast += np.bincount(bins, weights=weight * share, minlength=len(cast))
-    parts = cast.reshape(HALVES, STRIPS, count)
-    return Votes(angles, ndimage.gaussian_filter1d(parts, BLUR_STEPS, mode="wrap"))
+    weight = top.astype(float) ** POWER / len(places)
+    if not around:
+        weight[(best == 0) | (best == count - 1)] = 0.0
+    return at, weight
 
 
 def fascicle_angle(
@@ -227,18 +267,19 @@ def direction(
     The angle is the centroid of the upper part of the highest peak. Its
     standard deviation is the jackknife's over the strips along the region.
     """
-    whole = cast.all
+    whole, angles = cast.all, cast.angles_deg
     if not whole.max() > 0:
         return Direction(np.nan, np.nan, 0.0, np.nan)
-    angle = _peak(whole, cast.angles_deg, predicted_deg, search_deg)
+    sought = np.ones(len(angles), bool) if cast.sought is None else cast.sought
+    angle = _peak(whole, angles, sought, predicted_deg, search_deg)
     strips = cast.parts.sum(axis=0)
     near = min(search_deg, 10.0)
-    without = [_peak(whole - strip, cast.angles_deg, angle, near) for strip in strips]
+    without = [_peak(whole - strip, angles, sought, angle, near) for strip in strips]
     apart = fold_deg(np.array(without) - angle)
     spread = np.sqrt((STRIPS - 1) / STRIPS * ((apart - apart.mean()) ** 2).sum())
-    upper, lower = (_peak(half, cast.angles_deg, angle, near) for half in cast.parts.sum(axis=1))
-    at = np.abs(fold_deg(cast.angles_deg - angle)).argmin()
-    height = max(0.0, whole[at] / whole.mean() - 3.0)
+    upper, lower = (_peak(half, angles, sought, angle, near) for half in cast.parts.sum(axis=1))
+    at = np.abs(fold_deg(angles - angle)).argmin()
+    height = max(0.0, whole[at] / whole[sought].mean() - 3.0)
     return Direction(
         angle,
         float(np.hypot(spread, LEAST_SD_DEG)),
@@ -248,15 +289,18 @@ def direction(
 
 
 def _peak(
-    heights: Floats, angles_deg: Floats, predicted_deg: float | None, search_deg: float
+    heights: Floats,
+    angles_deg: Floats,
+    sought: NDArray[np.bool_],
+    predicted_deg: float | None,
+    search_deg: float,
 ) -> float:
     """Centroid of the top of the highest peak, degrees."""
-    shown = heights
+    near = sought
     if predicted_deg is not None:
-        far = np.abs(fold_deg(angles_deg - predicted_deg)) > search_deg
-        shown = np.where(far, -np.inf, heights)
-    top = int(shown.argmax())
-    floor = heights[top] - TOP * (heights[top] - np.median(heights))
+        near = near & (np.abs(fold_deg(angles_deg - predicted_deg)) <= search_deg)
+    top = int(np.where(near, heights, -np.inf).argmax())
+    floor = heights[top] - TOP * (heights[top] - np.median(heights[sought]))
     count = len(heights)
     around = np.roll(heights, count // 2 - top) - floor
     below = np.flatnonzero(around <= 0)
@@ -267,73 +311,6 @@ def _peak(
         return float(fold_deg(angles_deg[top]))
     shift = (weight * (np.arange(first, last) - count // 2)).sum() / weight.sum()
     return float(fold_deg(angles_deg[top] + shift * (angles_deg[1] - angles_deg[0])))
-
-
-# --- texture of a region ---------------------------------------------------------------------
-
-
-def _patch(
-    frame: NDArray, region: ArrayLike, spacing_mm: Spacing, margin_mm: float
-) -> tuple[Picture, NDArray[np.bool_]]:
-    """Texture of even brightness and contrast on square pixels, 0 outside; and the inside."""
-    grey, outline = np.asarray(frame), np.asarray(region, dtype=np.float64)
-    if grey.ndim != 2:
-        raise ValueError(f"a grey frame is y x x, got {grey.shape}")
-    if outline.ndim != 2 or outline.shape[1] != 2 or len(outline) < 3:
-        raise ValueError(f"a region is corners x 2, three at least, got {outline.shape}")
-    picture, corners = _square(grey, outline, np.asarray(spacing_mm, dtype=np.float64))
-    inside = _filled(corners, picture.shape)
-    if margin_mm > 0:
-        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-        inside &= depth > margin_mm / GRID_MM
-    if not inside.any():
-        raise ValueError(f"nothing is left of the region inside a margin of {margin_mm} mm")
-    return _even(picture, inside.astype(np.float32)), inside
-
-
-def _square(grey: NDArray, outline: Floats, spacing_mm: Floats) -> tuple[Picture, Floats]:
-    """Cut out the part around an outline on square pixels; the outline in those."""
-    cv2 = opencv()
-    limit = np.array(grey.shape[::-1]) - 0.5
-    outline = np.clip(outline, -0.5, limit) * spacing_mm / GRID_MM
-    low, high = np.floor(outline.min(axis=0)) - 2, np.ceil(outline.max(axis=0)) + 2
-    factor = GRID_MM / spacing_mm
-    # Sampling more coarsely than the picture's pixels needs smoothing first.
-    sigma = 0.5 * np.sqrt(np.maximum(0.0, factor**2 - 1.0))
-    source = ndimage.gaussian_filter(grey.astype(np.float32), sigma[::-1], mode="nearest")
-    x, y = (
-        (np.arange(low[axis], high[axis] + 1) * factor[axis]).astype(np.float32) for axis in (0, 1)
-    )
-    picture = cv2.remap(
-        source, *np.meshgrid(x, y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return picture, outline - low
-
-
-def _filled(corners: Floats, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Pixels whose centre lies inside, by the even-odd rule."""
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
-    inside = np.zeros(shape, dtype=bool)
-    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        if y0 != y1:
-            spans = (y0 <= y) != (y1 <= y)
-            inside ^= spans & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
-    return inside
-
-
-def _even(picture: Picture, mask: Picture) -> Picture:
-    sigma = CONTRAST_MM / GRID_MM
-    weight = np.maximum(ndimage.gaussian_filter(mask, sigma, mode="constant"), 1e-6)
-
-    def local(values: Picture) -> Picture:
-        return np.asarray(ndimage.gaussian_filter(mask * values, sigma, mode="constant") / weight)
-
-    rest = mask * (picture - local(picture))
-    total = float((rest * rest).sum() / mask.sum())
-    if total < 1e-6:
-        return np.zeros_like(picture)
-    spread = np.sqrt(local(rest * rest) + QUIETEST**2 * total)
-    return np.asarray(mask * np.clip(rest / spread, -CLIPPED, CLIPPED))
 
 
 def _parts(inside: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -353,18 +330,23 @@ def _answers(
     texture: Picture,
     inside: NDArray[np.bool_],
     angles_deg: Floats,
-    length_mm: float,
-    width_mm: float,
+    length_px: float,
+    width_px: float,
 ) -> Picture:
     """Positive answers (angles, y, x) in spreads of white noise."""
     height, width = texture.shape
-    reach = int(np.ceil(1.3 * length_mm / GRID_MM))
-    shape = tuple(fft.next_fast_len(n + reach, real=True) for n in (height, width))
+    reach = int(np.ceil(1.3 * length_px))
+    shape = tuple(_rounded(n + reach) for n in (height, width))
     angles = tuple(float(a) for a in angles_deg)
-    bank = _bank(shape, angles, length_mm / GRID_MM, width_mm / GRID_MM)
+    bank = _bank(shape, angles, length_px, width_px)
     raw = fft.irfft2(bank * fft.rfft2(texture, shape), shape)[:, :height, :width]
-    seen = _seen(inside, angles, length_mm / GRID_MM)
+    seen = _seen(inside, angles, length_px)
     return np.asarray(np.maximum(raw, 0.0) / np.sqrt(seen), dtype=np.float32)
+
+
+def _rounded(size: int) -> int:
+    """Length of a fast transform; few different ones, so that filters serve again."""
+    return int(fft.next_fast_len(-(-size // ALIKE_PX) * ALIKE_PX, real=True))
 
 
 @lru_cache(maxsize=4)
