@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from line_pictures import grey, lines, speckle
+from line_pictures import MM, MUSCLE, X, dark, grey, muscle, speckle, straight, with_band
 
 from napari_usstrack.core.geometry import fit_line
 from napari_usstrack.core.tracker import finish
@@ -15,30 +15,6 @@ from napari_usstrack.flow.lines import track_lines
 from napari_usstrack.flow.ridges import Votes
 from napari_usstrack.synth.catalogue import draw
 from napari_usstrack.synth.render import render
-
-MM = 0.1
-SHAPE = (260, 420)
-X = np.linspace(15.0, 400.0, 7)
-
-
-def straight(at_px, slope):
-    """Line through (207.5, at_px)."""
-    return np.stack([X, at_px + slope * (X - 207.5)], axis=-1)
-
-
-def with_band(picture, at_px, slope, *, thick_px=14.0, level=230.0, bow_px=0.0):
-    """Picture with a bright band around a line, its edges as sharp as speckle is deep."""
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
-    bowed = bow_px * (1.0 - ((x - 207.5) / 192.5) ** 2)
-    away = (y - at_px - slope * (x - 207.5) - bowed) / np.hypot(1.0, slope)
-    share = (
-        0.25 * (1 + np.tanh((away + thick_px / 2) / 2)) * (1 - np.tanh((away - thick_px / 2) / 2))
-    )
-    return picture + share * (level - picture)
-
-
-def dark():
-    return np.full(SHAPE, 40.0)
 
 
 @pytest.mark.parametrize(("part", "side"), [("upper", -7.0), ("middle", 0.0), ("lower", 7.0)])
@@ -51,7 +27,7 @@ def test_place_of_a_band_to_a_tenth_of_a_pixel(part, side):
 
 
 def test_slope_of_a_band_under_speckle():
-    picture = grey(with_band(dark(), 121.0, 0.03) * speckle(SHAPE, seed=1))
+    picture = grey(with_band(dark(), 121.0, 0.03) * speckle(MUSCLE, seed=1))
     line = straight(118.0, 0.01)
     found = band(picture, line, spacing_mm=(MM, MM), part="middle")
     now = fit_line(moved(line, found, spacing_mm=(MM, MM)))
@@ -69,19 +45,9 @@ def test_a_curved_band_a_gap_and_pixels_that_are_not_square():
 
 
 def test_without_a_band_nothing_is_found():
-    found = band(np.full(SHAPE, 70, np.uint8), straight(100.0, 0.0), spacing_mm=(MM, MM))
+    found = band(np.full(MUSCLE, 70, np.uint8), straight(100.0, 0.0), spacing_mm=(MM, MM))
     assert found.confidence == 0.0
     assert np.isnan(found.place_mm)
-
-
-def clip(angles, upper, lower):
-    """Lines of given angles between two bands; both (place, slope) per frame."""
-    frames = []
-    for number, angle in enumerate(angles):
-        picture = lines(angle, shape=SHAPE, phase=0.3 * number) * speckle(SHAPE, seed=number)
-        picture = with_band(0.6 * picture, *upper[number])
-        frames.append(grey(with_band(picture, *lower[number])))
-    return frames
 
 
 def test_bands_that_move_and_tilt_and_lines_that_turn_are_followed():
@@ -89,7 +55,7 @@ def test_bands_that_move_and_tilt_and_lines_that_turn_are_followed():
     angles = np.linspace(20.0, 31.0, count)
     upper = [(40.0 + 0.5 * i, 0.002 * i) for i in range(count)]
     lower = [(225.0 - 1.0 * i, -0.03 + 0.002 * i) for i in range(count)]
-    frames = clip(angles, upper, lower)
+    frames = muscle(angles, upper, lower)
     turn = np.deg2rad(angles[4])
     drawn = np.array([207.0, 135.0]) + np.linspace(-80, 80, 5)[:, None] * [
         np.cos(turn),
@@ -132,7 +98,7 @@ def test_fascicles_of_synthetic_muscles_within_two_degrees(seed):
 def test_an_offset_of_what_was_drawn_fades_or_stays():
     angles = [*np.repeat(22.0, 5), *np.linspace(23.5, 36.5, 10), *np.repeat(38.0, 5)]
     bands = [(40.0, 0.0)] * 20, [(225.0, 0.0)] * 20
-    frames = clip(angles, *bands)
+    frames = muscle(angles, *bands)
     turn = np.deg2rad(26.0)
     drawn = np.array([207.0, 135.0]) + np.array([[-80], [80]]) * [np.cos(turn), -np.sin(turn)]
     edges = straight(47.0, 0.0), straight(218.0, 0.0)
@@ -165,7 +131,7 @@ def test_smoothing_rejects_an_outlier_and_bridges_a_gap():
 
 def test_wrong_input_is_refused():
     line = straight(100.0, 0.0)
-    frames = np.zeros((3, *SHAPE), np.uint8)
+    frames = np.zeros((3, *MUSCLE), np.uint8)
     with pytest.raises(ValueError, match="two at least"):
         finish(track_lines(frames, line[:1], line, line, spacing_mm=(MM, MM)))
     with pytest.raises(ValueError, match="anchor 3"):

@@ -19,7 +19,7 @@ from napari_usstrack.core.geometry import Floats, Line, crossing, fit_line, fold
 from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Progress, Queries, Work
 from napari_usstrack.core.tracks import Cells, Source, arrays_of
-from napari_usstrack.core.video import Video
+from napari_usstrack.core.video import Video, VideoInfo
 from napari_usstrack.flow.line_angles import FADE_DEG, as_drawn, read_angles
 from napari_usstrack.flow.line_drawings import Drawing, Roles, drawings, roles
 from napari_usstrack.flow.line_measures import Measured, measure
@@ -96,7 +96,7 @@ def held_to_lines(
     bright bands. Measures and flow are joined by `flow.line_smoothing.joined`.
     """
     scenes = drawings(queries, span)
-    spacing = _spacing(video)
+    spacing = scale_mm(video.info)
     arrays = arrays_of(cells)
     total = len(span) * max(len(scenes), 1)
     for number, scene in enumerate(scenes):
@@ -109,9 +109,8 @@ def held_to_lines(
     return Cells(**arrays)
 
 
-def _spacing(video: Video) -> Floats:
-    """Mm per px; without a scale as `WorkingGrid` takes them to be."""
-    info = video.info
+def scale_mm(info: VideoInfo) -> Floats:
+    """Mm per px, (x, y); without a scale, as `WorkingGrid` takes them to be."""
     if info.spacing_mm is not None:
         return np.asarray(info.spacing_mm, dtype=np.float64)
     grid = WorkingGrid(info)

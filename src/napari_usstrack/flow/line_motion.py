@@ -82,29 +82,33 @@ class Moves:
 
 def moves(carried: Carried, anchor: int) -> Moves:
     """Sum up the steps of a line outwards from the frame it was drawn in; 0 where unknown."""
-    steps = np.array([_step(carried, row) for row in range(len(carried.xy) - 1)]).reshape(-1, 5)
-    path = np.concatenate([np.zeros((1, 5)), np.cumsum(steps, axis=0)])
+    drawn = carried.xy[anchor]
+    chord = drawn[-1] - drawn[0]
+    place = (drawn - drawn.mean(axis=0)) @ chord / float(np.hypot(*chord))
+    steps = np.array([_step(carried, row, place) for row in range(len(carried.xy) - 1)])
+    path = np.concatenate([np.zeros((1, 5)), np.cumsum(steps.reshape(-1, 5), axis=0)])
     path -= path[anchor]
     return Moves(path[:, 0], path[:, 1], path[:, 2], path[:, 3:])
 
 
-def _step(carried: Carried, row: int) -> Floats:
-    """Across and tilt of the line as drawn, turn, and x and y of the middle, in one step."""
+def _step(carried: Carried, row: int, place: Floats) -> Floats:
+    """Of one step: across and tilt of the line's ends, turn, and x and y of its middle."""
     both = carried.seen[row] & carried.seen[row + 1]
     if both.sum() < 2:
         return np.zeros(5)
     here, there = carried.xy[row, both], carried.xy[row + 1, both]
-    chord = carried.xy[row, both][-1] - carried.xy[row, both][0]
+    chord = here[-1] - here[0]
     length = float(np.hypot(*chord))
     if length == 0:
         return np.zeros(5)
     along = chord / length
-    place = (here - here.mean(axis=0)) @ along
-    moved = there - here
-    shift, turn = robust_line(place, moved @ np.array([-along[1], along[0]]))
-    slide, _ = robust_line(place, moved @ along)
-    middle = slide * along + shift * np.array([-along[1], along[0]])
-    return np.array([shift, 0.5 * length * turn, -np.rad2deg(np.arctan(turn)), *middle])
+    normal = np.array([-along[1], along[0]])
+    shift, turn = robust_line(place[both], (there - here) @ normal)
+    slide, _ = robust_line(place[both], (there - here) @ along)
+    across = shift + turn * 0.5 * (place[0] + place[-1])
+    tilt = turn * 0.5 * (place[-1] - place[0])
+    middle = slide * along + shift * normal
+    return np.array([across, tilt, -np.rad2deg(np.arctan(turn)), *middle])
 
 
 def robust_line(place: Floats, values: Floats, shrink: float = 0.0) -> tuple[float, float]:
@@ -116,10 +120,10 @@ def robust_line(place: Floats, values: Floats, shrink: float = 0.0) -> tuple[flo
     solution: Floats = np.zeros(2)
     for _ in range(ROUNDS):
         normal = columns.T @ (columns * weight[:, None]) + prior
-        solution = np.linalg.solve(normal, columns.T @ (weight * values))
+        solution = np.asarray(np.linalg.solve(normal, columns.T @ (weight * values)))
         rest = values - columns @ solution
         scale = max(1.4826 * float(np.median(np.abs(rest))), LEAST_SCALE_MM)
-        weight = np.clip(1.0 - (rest / (TUKEY * scale)) ** 2, 0.0, None) ** 2 + 1e-6
+        weight = np.asarray(np.clip(1.0 - (rest / (TUKEY * scale)) ** 2, 0.0, None) ** 2 + 1e-6)
     return float(solution[0]), float(solution[1])
 
 

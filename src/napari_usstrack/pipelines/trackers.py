@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +12,7 @@ from napari_usstrack.core.tracker import Tracker
 from napari_usstrack.pipelines.options import validated, words_of
 
 DEFAULT = "lucas-kanade"
+LINES = "lines"
 _HOMES = {
     "lucas-kanade": ("napari_usstrack.flow.lucas_kanade", "LucasKanade"),
     "hybrid": ("napari_usstrack.pipelines.hybrid", "Hybrid"),
@@ -33,7 +35,9 @@ def make(name: str = DEFAULT, options: Mapping[str, Any] | None = None) -> Track
     name : str
         One of `names`.
     options : mapping
-        Settings by name; values may be text, as typed after ``--set``.
+        Settings by name; values may be text, as typed after ``--set``. Every
+        method also takes `lines`: whether points are held to the lines and
+        contours that they belong to (`flow.with_lines`).
 
     Raises
     ------
@@ -43,10 +47,26 @@ def make(name: str = DEFAULT, options: Mapping[str, Any] | None = None) -> Track
     if name not in _HOMES:
         raise UsstrackError(f"There is no method '{name}'; choose one of: {', '.join(_HOMES)}.")
     module, attribute = _HOMES[name]
-    return validated(getattr(import_module(module), attribute), name, options or {})
+    cls, given = getattr(import_module(module), attribute), dict(options or {})
+    if LINES not in given or LINES in (field.name for field in fields(cls)):
+        return validated(cls, name, given)
+    wanted = validated(_Hold, name, {LINES: given.pop(LINES)}).lines
+    tracker = validated(cls, name, given)
+    return _with_lines(tracker) if wanted else tracker
 
 
 def choices(name: str) -> dict[str, tuple[str, ...]]:
     """List the values of those settings of a method that take one of a few words."""
     module, attribute = _HOMES[name]
     return words_of(getattr(import_module(module), attribute))
+
+
+@dataclass(frozen=True)
+class _Hold:
+    lines: bool
+
+
+def _with_lines(tracker: Tracker) -> Tracker:
+    from napari_usstrack.flow.with_lines import WithLines
+
+    return WithLines(tracker)

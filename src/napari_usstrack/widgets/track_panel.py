@@ -39,6 +39,11 @@ class TrackPanel(Form):
         )
         self.direction = ComboBox(name="direction", choices=["both", "forward", "backward"])
         self.direction.tooltip = "Which way Track goes from the first label of each point"
+        self.lines = CheckBox(text="Measure lines, smooth contours")
+        self.lines.tooltip = (
+            "Points of one group and of kind line or contour (All points) are held to it: lines "
+            "are measured in every frame, without drift"
+        )
         self.first = SpinBox(name="first", max=0, tooltip="First frame to track")
         self.last = SpinBox(name="last", max=0, tooltip="Last frame to track")
         self.extend = CheckBox(text="Fill beyond the outer labels, too")
@@ -68,6 +73,7 @@ class TrackPanel(Form):
         self.row("Proposals by", self.proposals)
         self.row("Method", self.method)
         self.wide(Fold("Settings of the method", self._settings_form))
+        self.wide(self.lines)
         self.row("Direction", self.direction)
         self.row("From frame", self.first)
         self.row("To frame", self.last)
@@ -85,7 +91,8 @@ class TrackPanel(Form):
     @property
     def options(self) -> dict[str, Any]:
         """Settings of the method."""
-        return {name: box.value for name, box in self.settings.items()}
+        told = {name: box.value for name, box in self.settings.items()}
+        return {**told, trackers.LINES: True} if self.lines.value else told
 
     def prefer(self, wanted: Preferences) -> None:
         """Offer the preferred method and settings."""

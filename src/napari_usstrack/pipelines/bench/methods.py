@@ -14,6 +14,7 @@ from napari_usstrack.core.tracker import Tracker
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.bench.dustrack import VARIABLE, Dustrack
 
+LINES_ONLY, WITHOUT_LINES = "lines-only", ("simulated", "clips", "phantom", "checks")
 _SETTING = re.compile(r":([A-Za-z_][A-Za-z0-9_]*)=([^:]*)$")
 
 
@@ -57,6 +58,10 @@ def _own(word: str) -> Method:
         raise UsstrackError(
             f"--methods cannot read '{word}'; write settings as in lucas-kanade:window=21:levels=3"
         )
+    if word == LINES_ONLY:
+        from napari_usstrack.flow.with_lines import LinesOnly
+
+        return Method(word, LinesOnly(), WITHOUT_LINES, "not run: it follows nothing but lines")
     return Method(word, trackers.make(name, settings))
 
 
