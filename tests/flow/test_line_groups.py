@@ -14,6 +14,8 @@ from napari_usstrack.core.video import CallbackVideo, VideoInfo
 from napari_usstrack.flow.line_drawings import drawings, roles
 from napari_usstrack.flow.line_groups import held_to_lines
 from napari_usstrack.flow.with_lines import LinesOnly
+from napari_usstrack.synth.catalogue import draw
+from napari_usstrack.synth.render import render
 
 COUNT, ANCHOR = 12, 4
 ANGLES = np.linspace(20.0, 31.0, COUNT)
@@ -196,6 +198,47 @@ def test_progress_never_falls_and_ends_at_its_total(clip):
     assert done == sorted(done)
     assert done[-1] == 1.0
     assert len(done) > COUNT
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_fascicles_of_synthetic_muscles_within_two_degrees(seed):
+    made = render(draw("muscle-unipennate", seed, frames=16), seed=seed, size=(320, 380))
+    truth, stack = made.tracks, made.frames
+    shown = CallbackVideo(truth.video, lambda span: stack[span.start : span.stop])
+    at = [
+        i
+        for i, point in enumerate(truth.points)
+        if point.group in ("superficial", "deep", "fascicle-2") and truth.visible[:, i].all()
+    ]
+    points = [truth.points[i] for i in at]
+    asked = Queries(
+        np.zeros(len(at)),
+        truth.xy[0, at],
+        tuple(point.name for point in points),
+        group=tuple(point.group for point in points),
+        kind=tuple(point.kind for point in points),
+    )
+    run = finish(LinesOnly().track(shown, asked, range(16)))
+    mine = [point.group == "fascicle-2" for point in points]
+    found, true = fit_line(run.xy[:, mine]), fit_line(truth.xy[:, at][:, mine])
+    assert np.abs(found.angle_deg - true.angle_deg).mean() < 2.0
+
+
+def test_an_offset_of_what_was_drawn_fades_or_stays():
+    angles = [*np.repeat(22.0, 5), *np.linspace(23.5, 36.5, 10), *np.repeat(38.0, 5)]
+    turning = video(muscle(angles, [(40.0, 0.0)] * 20, [(225.0, 0.0)] * 20))
+    turn = np.deg2rad(26.0)
+    reach = np.array([[-80], [80]]) * [np.cos(turn), -np.sin(turn)]
+    lines = (straight(47.0, 0.0), straight(218.0, 0.0), np.array([207.0, 135.0]) + reach)
+    group = tuple(name for name, line in zip(NAMES, lines, strict=True) for _ in line)
+    xy = np.concatenate(lines)
+    names = tuple(f"p{i}" for i in range(len(xy)))
+    asked = Queries(np.zeros(len(xy)), xy, names, group=group, kind=("line",) * len(xy))
+    still = Cells.placed(np.repeat(xy[None], 20, axis=0), Source.FLOW)
+    for fade_deg, last in ((3.0, 38.0), (np.inf, 42.0)):
+        work = held_to_lines(turning, asked, still, range(20), use_flow=False, fade_deg=fade_deg)
+        angle = line_of(finish(work), asked, "fascicle").angle_deg
+        np.testing.assert_allclose(angle[[0, 1, 18, 19]], [26.0, 26.0, last, last], atol=1.5)
 
 
 def scene(**lines):
