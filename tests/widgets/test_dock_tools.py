@@ -48,6 +48,36 @@ def test_table_renames_regroups_and_hides(window) -> None:
     assert dock.bench.labels.shown.sum() == 1
 
 
+def test_chosen_rows_become_a_line_in_one_step(window) -> None:
+    _, dock = window
+    session, table = dock.bench.session, dock.points.table
+    session.place("c", 0, (20.0, 20.0))
+    table.table.selectAll()
+    assert table.all_chosen == ("a", "b", "c")
+    table.group.value = "deep"
+    table.join.clicked.emit(True)
+    assert {(p.group, p.kind) for p in session.annotations.points} == {("deep", "line")}
+    session.undo()
+    assert {(p.group, p.kind) for p in session.annotations.points} == {("", "point")}
+    session.redo()
+    table.table.cellWidget(0, 3).setCurrentText("contour")
+    assert {p.kind for p in session.annotations.points} == {"contour"}
+
+
+def test_track_can_hold_points_to_their_lines(qtbot, window) -> None:
+    _, dock = window
+    assert "lines" not in dock.tracking.options
+    dock.tracking.lines.value = True
+    assert dock.tracking.options["lines"] is True
+    dock.bench.session.describe_points(["a", "b"], group="sheet", kind="line")
+    dock.bench.session.place("b", 0, (20.0, 30.0))
+    dock.tracking.track.clicked.emit(True)
+    qtbot.waitUntil(lambda: not dock.bench.session.busy, timeout=60_000)
+    run = dock.bench.session.runs["track"]
+    assert run.log[-1].settings["lines"] is True
+    assert run.points[0].kind == "line"
+
+
 def test_a_taken_name_is_refused_and_the_table_shows_the_old_one(window) -> None:
     _, dock = window
     table = dock.points.table.table

@@ -45,12 +45,13 @@ def renaming(annotations: Tracks, runs: Runs, old: str, new: str) -> Change:
     return _in_runs(edit, runs, {old: replace(annotations.point(old), name=new)})
 
 
-def describing(annotations: Tracks, runs: Runs, name: str, **details: Any) -> Change:
-    """Change `group`, `kind` or `colour` of a point, in labels and runs."""
-    changed = replace(annotations.point(name), **details)
-    points = [changed if p.name == name else p for p in annotations.points]
-    edit = edits.set_roster(annotations, f"change {name}", points)
-    return _in_runs(edit, runs, {name: changed})
+def describing(annotations: Tracks, runs: Runs, names: Sequence[str], **details: Any) -> Change:
+    """Change `group`, `kind` or `colour` of points, in labels and runs."""
+    changed = {name: replace(annotations.point(name), **details) for name in names}
+    points = [changed.get(p.name, p) for p in annotations.points]
+    what = names[0] if len(names) == 1 else f"{len(names)} points"
+    edit = edits.set_roster(annotations, f"change {what}", points)
+    return _in_runs(edit, runs, changed)
 
 
 def removing(annotations: Tracks, runs: Runs, name: str) -> Change:

@@ -66,7 +66,11 @@ class Verbs(ABC):
 
     def describe_point(self, name: str, **details: Any) -> None:
         """Change `group`, `kind` or `colour` of a point, in labels and runs."""
-        self.do(changes.describing(self.annotations, self.runs, name, **details))
+        self.describe_points([name], **details)
+
+    def describe_points(self, names: Sequence[str], **details: Any) -> None:
+        """Change `group`, `kind` or `colour` of points as one change, in labels and runs."""
+        self.do(changes.describing(self.annotations, self.runs, names, **details))
 
     def remove_point(self, name: str) -> None:
         """Remove a point with its labels, and from the runs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from magicgui.widgets import PushButton
+from magicgui.widgets import ComboBox, LineEdit, PushButton
 from psygnal import Signal
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
@@ -23,7 +23,7 @@ class PointTable(Form):
     """Edits the list of points; every change is asked for by a signal."""
 
     renamed = Signal(str, str)
-    described = Signal(str, dict)
+    described = Signal(tuple, dict)
     removed = Signal(str)
     ordered = Signal(tuple)
     hidden = Signal(frozenset)
@@ -35,18 +35,29 @@ class PointTable(Form):
         self.down = PushButton(text="Down", tooltip="Move the chosen point down")
         self.colour = PushButton(text="Colour", tooltip="Choose the colour of the chosen point")
         self.remove = PushButton(text="Remove", tooltip="Remove the point, its labels and tracks")
+        self.group = LineEdit(name="group", tooltip="Name of a line, a fascicle or a wall")
+        self.kind = ComboBox(name="kind", choices=KINDS, value="line")
+        self.kind.tooltip = "What the points make together"
+        self.join = PushButton(
+            text="Group the chosen rows",
+            tooltip="Give all chosen points this group and kind; Ctrl and Shift choose several",
+        )
         self._points: tuple[PointInfo, ...] = ()
         self._offered: tuple[tuple[PointInfo, ...], frozenset[str]] | None = None
         self._writing = False
         self._style()
         self.wide(self.table)
         self.wide(self.up, self.down, self.colour, self.remove)
+        self.row("Group", self.group)
+        self.row("Kind", self.kind)
+        self.wide(self.join)
         self.table.itemChanged.connect(self._item_changed)
         self.table.itemSelectionChanged.connect(self._enable)
         self.up.clicked.connect(lambda: self._move(-1))
         self.down.clicked.connect(lambda: self._move(1))
         self.colour.clicked.connect(self._pick_colour)
         self.remove.clicked.connect(self._remove)
+        self.join.clicked.connect(self._join)
         self._enable()
 
     @property
@@ -54,6 +65,12 @@ class PointTable(Form):
         """Name of the chosen point."""
         row = self.table.currentRow()
         return self._points[row].name if 0 <= row < len(self._points) else None
+
+    @property
+    def all_chosen(self) -> tuple[str, ...]:
+        """Names of all chosen points, in the order of the table."""
+        rows = sorted(index.row() for index in self.table.selectionModel().selectedRows())
+        return tuple(self._points[row].name for row in rows if row < len(self._points))
 
     def offer(self, points: Sequence[PointInfo], hidden: Collection[str]) -> None:
         """Show these points."""
@@ -82,7 +99,7 @@ class PointTable(Form):
         self.table.verticalHeader().setVisible(False)
         self.table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
         header = self.table.horizontalHeader()
         for column in (SHOWN, KIND):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
@@ -103,7 +120,7 @@ class PointTable(Form):
         kinds.addItems(KINDS)
         kinds.setCurrentText(point.kind)
         kinds.currentTextChanged.connect(
-            lambda kind, name=point.name: self.described.emit(name, {"kind": kind})
+            lambda kind, own=point: self.described.emit(self._group_of(own), {"kind": kind})
         )
         self.table.setCellWidget(row, KIND, kinds)
 
@@ -116,7 +133,7 @@ class PointTable(Form):
             self.renamed.emit(point.name, item.text().strip())
         elif item.column() == GROUP and item.text().strip() != point.group:
             self._offered = None
-            self.described.emit(point.name, {"group": item.text().strip()})
+            self.described.emit((point.name,), {"group": item.text().strip()})
         elif item.column() == SHOWN:
             self.hidden.emit(self._unchecked())
 
@@ -139,7 +156,17 @@ class PointTable(Form):
         point = self._points[row]
         colour = QColorDialog.getColor(QColor(point.colour), self)
         if colour.isValid():
-            self.described.emit(point.name, {"colour": colour.name()})
+            self.described.emit((point.name,), {"colour": colour.name()})
+
+    def _group_of(self, point: PointInfo) -> tuple[str, ...]:
+        """All points of a point's group: one kind holds for them all."""
+        alike = [p.name for p in self._points if p.group == point.group]
+        return tuple(alike) if point.group else (point.name,)
+
+    def _join(self) -> None:
+        details = {"group": self.group.value.strip(), "kind": self.kind.value}
+        if self.all_chosen:
+            self.described.emit(self.all_chosen, details)
 
     def _remove(self) -> None:
         if self.chosen is not None:
@@ -147,5 +174,5 @@ class PointTable(Form):
 
     def _enable(self) -> None:
         chosen = self.chosen is not None
-        for button in (self.up, self.down, self.colour, self.remove):
+        for button in (self.up, self.down, self.colour, self.remove, self.join):
             button.enabled = chosen

@@ -65,8 +65,8 @@ class PointsControl:
         self._attempt(lambda: self._open_bench().session.rename_point(old, new))
         self.refresh()
 
-    def _describe(self, name: str, details: dict[str, Any]) -> None:
-        self._attempt(lambda: self._open_bench().session.describe_point(name, **details))
+    def _describe(self, names: tuple[str, ...], details: dict[str, Any]) -> None:
+        self._attempt(lambda: self._open_bench().session.describe_points(names, **details))
 
     def _hide(self, names: frozenset[str]) -> None:
         self._open_bench().hidden = names
