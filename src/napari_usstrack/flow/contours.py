@@ -19,14 +19,14 @@ from napari_usstrack.core.tracks import Cells, arrays_of
 FEWEST = 4
 CLOSED = 1.5
 """Ends nearer than this many usual distances between neighbours are neighbours, too."""
-STIFFNESS = 0.1
-"""Weight of bends against a sure point: nothing of a wave over fourteen points is
-lost, a thirtieth over eight, most of what changes from point to point."""
-LEAST_WEIGHT, LOST_WEIGHT = 0.05, 0.01
-OUTLYING, LEAST_OFF_MM = 5.0, 1.5
-"""A point that much further from what its neighbours say than others usually are, and
-more than so many mm, does not count."""
-MOST_OUTLIERS = 0.25
+STIFFNESS = 0.3
+"""Weight of bends against a sure point: of a wave over fourteen points a hundredth is
+lost, over eight a tenth, of what changes from point to point most."""
+LEAST_WEIGHT, LOST_WEIGHT, NO_WEIGHT = 0.05, 0.01, 1e-6
+OUTLYING, LEAST_OFF_MM, AGREEING = 4.0, 1.5, 0.5
+"""A point does not count when it is that many times further from the middle of its
+neighbours than points usually are, more than so many mm, and its neighbours are
+nearer to each other than this share of it."""
 DOUBT = 0.3
 """Factor on the confidence of a point that did not count."""
 
@@ -73,20 +73,20 @@ def held_to_contours(
     -------
     Cells
         The same outside groups of kind ``contour``, and in the frames of the
-        queries. A point that lies far from where its neighbours put it is put
-        there, with little confidence.
+        queries. A single point that lies far from where the neighbours on both
+        sides put it is put there, with little confidence.
 
     Notes
     -----
     A smoother of Whittaker (1923) with second differences, weighted with
-    confidence. Outliers are found by how far a point is from the curve that all
-    others make.
+    confidence.
     """
     arrays = arrays_of(cells)
     spacing = np.asarray(spacing_mm, dtype=np.float64)
     for contour in contours(queries, span):
         rows, start = contour.rows, queries.xy[contour.rows] * spacing
-        bends = _bends(start)
+        closed = _closed(start)
+        bends = _bends(len(start), closed)
         for t in range(len(span)):
             there = cells.present[t, rows]
             if t == contour.frame - span.start or not there.all():
@@ -94,17 +94,20 @@ def held_to_contours(
             motion = cells.xy[t, rows] * spacing - start
             weight = np.clip(np.nan_to_num(cells.confidence[t, rows]), LEAST_WEIGHT, 1.0)
             weight = np.where(cells.visible[t, rows], weight, LOST_WEIGHT)
-            smooth, counted = _smooth(motion, weight, bends)
+            counted = ~_single(motion, closed)
+            smooth = _smoothed(motion, np.where(counted, weight, NO_WEIGHT), bends)
             arrays["xy"][t, rows] = (start + smooth) / spacing
             arrays["confidence"][t, rows[~counted]] *= DOUBT
     return Cells(**arrays)
 
 
-def _bends(points: Floats) -> Floats:
-    """Penalty (points, points) on second differences along a contour."""
+def _closed(points: Floats) -> bool:
     steps = np.hypot(*np.diff(points, axis=0).T)
-    closed = np.hypot(*(points[-1] - points[0])) < CLOSED * np.median(steps)
-    count = len(points)
+    return bool(np.hypot(*(points[-1] - points[0])) < CLOSED * np.median(steps))
+
+
+def _bends(count: int, closed: bool) -> Floats:
+    """Penalty (points, points) on second differences along a contour."""
     rows = np.zeros((count, count))
     for i in range(count):
         if closed or 0 < i < count - 1:
@@ -113,18 +116,16 @@ def _bends(points: Floats) -> Floats:
     return np.asarray(STIFFNESS * rows.T @ rows)
 
 
-def _smooth(motion: Floats, weight: Floats, bends: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Smoothed motion (points, 2), and which points counted."""
-    counted = np.ones(len(weight), dtype=bool)
-    for _ in range(max(1, int(MOST_OUTLIERS * len(weight)))):
-        own = np.where(counted, weight, 1e-6)
-        hat = np.linalg.solve(np.diag(own) + bends, np.diag(own))
-        off = np.hypot(*(motion - hat @ motion).T) / np.maximum(1.0 - np.diag(hat), 1e-3)
-        others = np.median(off[counted])
-        far = np.where(counted, off, 0.0)
-        worst = int(far.argmax())
-        if far[worst] <= max(LEAST_OFF_MM, OUTLYING * others):
-            break
-        counted[worst] = False
-    own = np.where(counted, weight, 1e-6)
-    return np.asarray(np.linalg.solve(np.diag(own) + bends, own[:, None] * motion)), counted
+def _single(motion: Floats, closed: bool) -> NDArray[np.bool_]:
+    """Points that alone move otherwise than their neighbours on both sides."""
+    before, after = np.roll(motion, 1, axis=0), np.roll(motion, -1, axis=0)
+    off = np.hypot(*(motion - 0.5 * (before + after)).T)
+    gap = np.hypot(*(after - before).T)
+    if not closed:
+        off[[0, -1]] = 0.0
+    usual = float(np.median(off if closed else off[1:-1]))
+    return np.asarray((off > max(LEAST_OFF_MM, OUTLYING * usual)) & (gap < AGREEING * off))
+
+
+def _smoothed(motion: Floats, weight: Floats, bends: Floats) -> Floats:
+    return np.asarray(np.linalg.solve(np.diag(weight) + bends, weight[:, None] * motion))
