@@ -8,7 +8,7 @@ from line_pictures import MM, MUSCLE, X, dark, grey, speckle, straight, with_ban
 
 from napari_usstrack.core.geometry import fit_line
 from napari_usstrack.flow.bands import band, moved
-from napari_usstrack.flow.line_angles import plausible_path
+from napari_usstrack.flow.line_angles import corrected, plausible_path
 from napari_usstrack.flow.line_smoothing import joined, likely_jerk, smoothed
 from napari_usstrack.flow.ridges import Votes
 
@@ -93,6 +93,14 @@ def test_what_is_fast_comes_from_flow_and_what_lasts_from_measures():
     only_flow, none = joined(np.full(80, np.nan), np.ones(80), flow, linked, jerks)
     np.testing.assert_array_equal(only_flow, flow)
     assert np.isnan(none).all()
+
+
+def test_small_corrections_of_flow_are_not_believed():
+    flow, linked = np.linspace(20.0, 30.0, 40), np.ones(39, dtype=bool)
+    small, large = np.linspace(0.0, 1.0, 40), np.linspace(0.0, 20.0, 40)
+    np.testing.assert_allclose(corrected(flow + small, flow, linked), flow, atol=0.1)
+    np.testing.assert_allclose(corrected(flow + large, flow, linked), flow + large, atol=0.1)
+    np.testing.assert_array_equal(corrected(flow + small, flow, ~linked), flow + small)
 
 
 def test_wrong_input_is_refused():

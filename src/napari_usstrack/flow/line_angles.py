@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from napari_usstrack.core.geometry import Floats, fold_deg
 from napari_usstrack.flow.ridges import Votes, direction
@@ -22,6 +23,8 @@ LEAST_PENNATION_DEG, FORBIDDEN = 8.0, 20.0
 drawn pennation if that is less; and what a path pays for it per frame."""
 ANGLE_SD_DEG = 0.7
 """Least standard deviation of a measured angle."""
+FILTERS_SD_DEG = 2.0
+"""How far filters are off for long, as on generated muscles."""
 FADE_DEG = 3.0
 """Turn by which what was drawn apart from the measured direction has faded."""
 
@@ -83,6 +86,36 @@ def as_drawn(smooth: Floats, drawn_deg: float, anchor: int, fade_deg: float) -> 
     offset = float(fold_deg(drawn_deg - smooth[anchor]))
     turned = (smooth - smooth[anchor]) / fade_deg
     return np.asarray(smooth + offset * np.exp(-0.5 * turned * turned))
+
+
+def corrected(held_deg: Floats, flow_deg: Floats, linked: ArrayLike) -> Floats:
+    """Believe filters against flow only if they part by more than filters are off.
+
+    Parameters
+    ----------
+    held_deg : float64 ndarray, shape (frames,)
+        Direction from filters and flow together.
+    flow_deg : float64 ndarray, shape (frames,)
+        From flow alone, the drawn one where the line was drawn.
+    linked : array_like of bool, shape (frames - 1,)
+        Whether flow is known over each step.
+
+    Returns
+    -------
+    float64 ndarray, shape (frames,)
+
+    Notes
+    -----
+    What the filters add to flow is kept by a share D^4 / (D^4 + 2^4), with D its
+    root mean square over the clip, degrees: an empirical Bayes shrinkage as of
+    James and Stein (1961), but steeper. Where flow is not known it is kept in full.
+    """
+    added = fold_deg(held_deg - flow_deg)
+    size = float(np.mean(added * added)) ** 2
+    known = np.asarray(linked, dtype=bool)
+    lost = 1.0 - size / (size + FILTERS_SD_DEG**4)
+    followed = float(known.mean()) if known.size else 0.0
+    return np.asarray(flow_deg + (1.0 - followed * lost) * added)
 
 
 def plausible_path(

@@ -20,7 +20,7 @@ from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Progress, Queries, Work
 from napari_usstrack.core.tracks import Cells, Source, arrays_of
 from napari_usstrack.core.video import Video, VideoInfo
-from napari_usstrack.flow.line_angles import FADE_DEG, as_drawn, read_angles
+from napari_usstrack.flow.line_angles import FADE_DEG, as_drawn, corrected, read_angles
 from napari_usstrack.flow.line_drawings import Drawing, Roles, drawings, roles
 from napari_usstrack.flow.line_measures import Measured, measure
 from napari_usstrack.flow.line_motion import Carried, Moves, along_line, moves
@@ -224,7 +224,8 @@ class _Scene:
             return drawn_deg + flow, sd
         held = as_drawn(smooth, drawn_deg, self.anchor, fade_deg)
         offset = float(fold_deg(drawn_deg - smooth[self.anchor]))
-        return held, np.hypot(sd, offset - (held - smooth))
+        sd = np.hypot(sd, offset - (held - smooth))
+        return corrected(held, drawn_deg + flow, linked), sd
 
 
 def _no_votes(like: Votes | None) -> Votes:
