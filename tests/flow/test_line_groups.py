@@ -169,6 +169,27 @@ def test_without_any_flow(clip):
     np.testing.assert_allclose(line_of(run, asked, "fascicle").angle_deg, ANGLES, atol=1.0)
 
 
+def test_bands_that_leave_no_room_between_them(clip):
+    asked = queries()
+    thin = asked.xy.copy()
+    thin[7:14] = thin[:7] + (0.0, 12.0)
+    thin[14:] = thin[2] + np.linspace(0.0, 1.0, 5)[:, None] * (60.0, 10.0)
+    close = Queries(asked.frame, thin, asked.name, group=asked.group, kind=asked.kind)
+    run = held(clip, close)
+    np.testing.assert_array_equal(run.xy[ANCHOR], thin)
+    assert run.present.all()
+
+
+def test_lines_that_leave_the_picture_are_not_visible_there(clip):
+    asked = queries(names=("superficial", "fascicle"))
+    cells = drifting(asked, (60.0, 0.0))
+    run = held(clip, asked, cells)
+    assert run.present.all()
+    assert not run.visible[-1].all()
+    assert (run.confidence[~run.visible] == 0.0).all()
+    assert (run.xy >= -0.5).all()
+
+
 def test_only_what_is_asked_for_is_filled(clip):
     base = queries()
     first, last = np.full(len(base), ANCHOR), np.full(len(base), ANCHOR + 5)

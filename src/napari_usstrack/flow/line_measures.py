@@ -13,6 +13,7 @@ from napari_usstrack.core.tracker import Progress, Work
 from napari_usstrack.core.video import Video
 from napari_usstrack.flow.bands import Part, Shift, band, moved
 from napari_usstrack.flow.line_drawings import Drawing, Roles
+from napari_usstrack.flow.region_texture import NothingLeftError
 from napari_usstrack.flow.ridges import MARGIN_MM, Votes, votes
 
 CHUNK = 16
@@ -143,16 +144,24 @@ class _Looking:
         self._before = row
         for i in self._roles.between:
             region = self._region(i, row, picture.shape[::-1])
-            if region is not None:
-                self._found.votes[i][row] = votes(
-                    picture,
-                    region,
-                    spacing_mm=self._spacing,
-                    length_mm=LENGTH_MM,
-                    margin_mm=MARGIN_MM if self._roles.between[i] else 0.0,
-                    within_deg=self._within[i],
-                    grid_mm=GRID_MM,
-                )
+            cast = None if region is None else self._votes(picture, region, i)
+            if cast is not None:
+                self._found.votes[i][row] = cast
+
+    def _votes(self, picture: NDArray[np.uint8], region: Floats, i: int) -> Votes | None:
+        """Votes in a region; None where bands leave no room, or the region left the picture."""
+        try:
+            return votes(
+                picture,
+                region,
+                spacing_mm=self._spacing,
+                length_mm=LENGTH_MM,
+                margin_mm=MARGIN_MM if self._roles.between[i] else 0.0,
+                within_deg=self._within[i],
+                grid_mm=GRID_MM,
+            )
+        except NothingLeftError:
+            return None
 
     def _band(self, picture: NDArray[np.uint8], i: int, row: int) -> None:
         own, line = self._found.bands[i], self._scene[i].points

@@ -17,6 +17,10 @@ region's, and the largest value kept, in spreads."""
 AROUND_PX = 16
 
 
+class NothingLeftError(ValueError):
+    """A region has no pixel inside its margin."""
+
+
 def patch(
     frame: NDArray, region: ArrayLike, spacing_mm: Spacing, margin_mm: float, grid_mm: float
 ) -> tuple[Picture, NDArray[np.bool_]]:
@@ -58,7 +62,7 @@ def patch(
         depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
         inside &= depth > margin_mm / grid_mm
     if not inside.any():
-        raise ValueError(f"nothing is left of the region inside a margin of {margin_mm} mm")
+        raise NothingLeftError(f"nothing is left of the region inside a margin of {margin_mm} mm")
     return _even(picture, inside.astype(np.float32), CONTRAST_MM / grid_mm), inside
 
 
