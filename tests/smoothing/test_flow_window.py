@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -173,26 +175,78 @@ def test_nothing_to_smooth():
 # --- work ------------------------------------------------------------------------------------
 
 
-def test_every_pair_is_seen_once_each_way_and_reported():
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_pair_is_seen_once_each_way_and_reported(threads):
     seen = []
 
     def step(here, there, xy, _motion):
         seen.append((int(here[0, 0]), int(there[0, 0])))
         return xy
 
-    xy = noise(40)
-    work = smooth_with_flow(numbered(40), xy, step, forward_weight, FlowWindow(5))
+    settings = FlowWindow(5, threads=threads)
+    work = smooth_with_flow(numbered(40), noise(40), step, forward_weight, settings)
     steps = list(work)
     forward = list(pairwise(range(40)))
-    assert seen == forward + [(b, a) for a, b in forward[::-1]]
-    assert [(p.done, p.total) for p in steps] == [(i + 1, 78) for i in range(78)]
+    assert [pair for pair in seen if pair[0] < pair[1]] == forward
+    assert [pair for pair in seen if pair[0] > pair[1]] == [(b, a) for a, b in forward[::-1]]
+    done = [p.done for p in steps]
+    assert done == sorted(done)
+    assert done[-1] == 78
+    assert {p.total for p in steps} == {78}
 
 
-def test_it_can_be_cancelled():
-    work = smooth_with_flow(numbered(40), noise(40), still, forward_weight, FlowWindow(5))
-    next(work)
+@each_mode
+def test_threads_change_nothing(mode):
+    xy = carried(50) + noise(50)
+    one, two = (smooth(xy, affine, frames=9, mode=mode, threads=n).xy for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def workers() -> list[str]:
+    """Threads that the filter has started and not ended."""
+    return [t.name for t in threading.enumerate() if t.name.startswith("usstrack-flow")]
+
+
+def test_it_can_be_cancelled_soon_and_leaves_no_thread():
+    def slow(_here, _there, xy, _motion):
+        time.sleep(0.01)
+        return xy
+
+    work = smooth_with_flow(numbered(250), noise(250), slow, forward_weight, FlowWindow(5))
+    for _ in range(3):
+        begun = time.perf_counter()
+        next(work)
+        assert time.perf_counter() - begun < 0.2
+    assert len(workers()) == 2
     work.close()
+    assert not workers()
     assert next(work, None) is None
+
+
+def test_an_error_of_the_step_is_raised_and_no_thread_is_left():
+    def broken(here, _there, xy, _motion):
+        if here[0, 0] == 20:
+            raise RuntimeError("no flow here")
+        return xy
+
+    with pytest.raises(RuntimeError, match="no flow here"):
+        smooth(noise(40), broken, frames=5)
+    assert not workers()
+
+
+def test_the_clip_is_read_by_one_thread_in_chunks():
+    frames, spans, readers = np.zeros((50, 2, 3), np.uint8), [], set()
+
+    def read(span):
+        spans.append(span)
+        readers.add(threading.get_ident())
+        return frames[span.start : span.stop]
+
+    video = CallbackVideo(VideoInfo(50, 3, 2), read)
+    finish(smooth_with_flow(video, noise(50), still, forward_weight, FlowWindow(5)))
+    assert readers == {threading.get_ident()}
+    assert max(len(span) for span in spans) <= 16
+    assert sorted(i for span in spans for i in span) == sorted([*range(50), *range(50)])
 
 
 def test_fast_mode_tells_the_step_what_flow_to_expect():
@@ -202,11 +256,28 @@ def test_fast_mode_tells_the_step_what_flow_to_expect():
         told.append(motion)
         return affine(here, there, xy, None)
 
-    smooth(carried(6), step, frames=6, mode="fast")
+    smooth(carried(6), step, frames=6, mode="fast", threads=1)
     assert np.isnan(told[0]).all()
-    np.testing.assert_allclose(told[2].mean(axis=0), told[1].mean(axis=0), atol=1.0)
+    moved = affine(np.zeros((1, 1)), np.ones((1, 1)), carried(6)[0], None) - carried(6)[0]
+    np.testing.assert_allclose(told[1].reshape(2, 4, 2).mean(axis=1), moved, atol=1.0)
     smooth(carried(6), step, frames=6)
     assert told[-1] is None
+
+
+def test_fast_mode_measures_flow_at_more_places_where_paths_are_apart():
+    asked = []
+
+    def step(_here, _there, xy, _motion):
+        asked.append(len(xy))
+        return xy
+
+    near, far = np.zeros((6, 1, 2)), np.zeros((6, 1, 2))
+    far[:, 0, 0] = [0, 11, 0, 11, 0, 11]
+    smooth(np.concatenate([near, far], axis=1), step, frames=6, mode="fast", ends="padded")
+    assert asked[0] == 4 + 4
+    assert max(asked) == 4 + 9
+    smooth(far, step, frames=6, mode="fast", ends="padded", spacing_px=0.01)
+    assert max(asked) == 36
 
 
 # --- refusals --------------------------------------------------------------------------------
@@ -222,7 +293,13 @@ def test_what_makes_no_sense():
     work = smooth_with_flow(numbered(8), noise(7), still, forward_weight, FlowWindow(3))
     with pytest.raises(ValueError, match="positions for 7 frames of 8"):
         finish(work)
-    for settings in ({"frames": 1}, {"ends": "open"}, {"mode": "slow"}, {"seeds": 1}):
+    for settings in (
+        {"frames": 1},
+        {"ends": "open"},
+        {"mode": "slow"},
+        {"spacing_px": 0.0},
+        {"threads": 3},
+    ):
         with pytest.raises(ValueError, match=r"\bnot?\b"):
             FlowWindow(**settings)
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from napari_usstrack.core.tracker import Progress, Work
 from napari_usstrack.core.video import Video
+from napari_usstrack.smoothing.flow_sweep import (
+    FlowStep,
+    Grey,
+    Indices,
+    Mapped,
+    Sweep,
+    exactly,
+)
 from napari_usstrack.smoothing.runs import Floats, Run, Smoothed, positions, runs
 
-Grey = NDArray[np.uint8]
-Indices = NDArray[np.intp]
-FlowStep = Callable[[Grey, Grey, Floats, Floats | None], Floats]
-"""Moves positions (n, 2), px, from one frame to another; told what motion to expect, if known."""
-Carry = Callable[[Grey, Grey, Indices, Floats], Floats]
-"""Moves paths from one frame to another: point and place of each."""
 CHUNK = 16
 """Frames read together."""
-LEAST_PX = 1.0
-"""Half the side of the smallest square in which flow is mapped."""
+BATCH_S = 0.05
+"""How long work goes on before progress is reported."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +46,28 @@ class FlowWindow:
     mode : {"exact", "fast"}
         Every path is tracked on its own; or, at each frame pair, flow is
         measured on a grid over the paths of a point and carries them between.
-    seeds : int
-        Fast only: places on each side of that grid, at least 2. More come
-        nearer to the exact mode and take longer.
+    spacing_px : float
+        Fast only: largest distance of places on that grid. Less comes nearer
+        to the exact mode and takes longer.
+    threads : {1, 2}
+        Directions of time that are worked on at once, each in a thread.
     """
 
     frames: int = 25
     ends: Literal["unsmoothed", "padded"] = "unsmoothed"
     mode: Literal["exact", "fast"] = "exact"
-    seeds: int = 3
+    spacing_px: float = 6.0
+    threads: Literal[1, 2] = 2
 
     def __post_init__(self) -> None:
         if self.frames < 2:
             raise ValueError(f"A window of optical flow needs 2 frames or more, not {self.frames}.")
         if self.ends not in ("unsmoothed", "padded") or self.mode not in ("exact", "fast"):
             raise ValueError(f"There are no ends {self.ends!r} or no mode {self.mode!r}.")
-        if self.seeds < 2:
-            raise ValueError(f"A grid has 2 places or more on each side, not {self.seeds}.")
+        if not self.spacing_px > 0:
+            raise ValueError(f"Places {self.spacing_px} px apart make no grid.")
+        if self.threads not in (1, 2):
+            raise ValueError(f"There are 1 or 2 threads, not {self.threads}.")
 
 
 def frames_of(window_s: float, fps: float) -> int:
@@ -84,16 +91,17 @@ def smooth_with_flow(
     Parameters
     ----------
     video : Video
-        The clip, read once forward and once backward.
+        The clip, read from both ends to the other, by one thread.
     xy : array_like, shape (frames, points, 2)
         Given positions, px, NaN where missing. Each run between gaps is
         smoothed on its own; one shorter than the window stays as it is.
     step : callable
         ``step(here, there, xy, motion)`` moves positions (n, 2) from one grey
         frame to another; a lost one is NaN and its path ends. It must move
-        each position without regard to the others. `motion` is None, or in
-        fast mode the flow (n, 2) across the frame pair before, px, NaN where
-        unknown. A step that searches near it only is faster yet.
+        each position without regard to the others, and allow calls from two
+        threads at once where `settings` has two. `motion` is None, or in fast
+        mode the flow (n, 2) across the frame pair before, px, NaN where
+        unknown. A step that searches near it first is faster yet.
     weights : callable
         Weight of the forward pass at each of the ``length + 1`` frames of a
         stretch; that of the backward pass is the rest to 1. The published one
@@ -103,7 +111,7 @@ def smooth_with_flow(
     Yields
     ------
     Progress
-        After every frame pair, of both ways.
+        After every 0.05 s or, where that takes longer, every frame pair.
 
     Returns
     -------
@@ -124,15 +132,19 @@ def smooth_with_flow(
     precision: so does this mode.
 
     All paths that cross a frame pair are moved in one call, so exact mode
-    prepares the two pictures once for all windows.
+    prepares the two pictures once for all windows. Both directions of time are
+    independent, so each has a thread.
 
     Fast beside exact, measured with Lucas-Kanade in 45 px on three levels, 4
-    points off by 1 px (standard deviation) and windows of 25 frames: 0.014 px
-    rms and 0.07 px at most apart on 200 frames of speckle, 0.07 and 0.7 px on a
-    muscle, 0.5 and 2.5 px on a heart, where nearly all is one point (1.05 px
-    rms, the others up to 0.12) at which flow depends on where it starts; in
-    three quarters to six tenths of the time. With a step that searches near
-    `motion` only: 0.014, 1.6 and 1.0 px rms; faster on speckle alone.
+    points off by 1 px (standard deviation) and windows of 25 frames, is apart
+    by 0.015 px rms and 0.07 px at most on 200 frames of speckle; by 0.10, 0.05,
+    0.12 and 0.91 px rms and 0.7, 0.2, 0.8 and 5.6 px at most on four clips of
+    muscle, and 1.0 and 6.0 px on a heart. With a step that searches near
+    `motion` first: the same on speckle, 0.22, 1.5, 0.12 and 0.87 px rms and
+    1.6, 10, 1.6 and 4.3 px at most on muscle, 0.66 and 4.4 px on the heart.
+    Large ones are of single points at which flow depends on where the search
+    begins: the 10 px are due to one frame pair in which the search from no
+    guess finds 2 px and that from the motion before 19 px, with less left over.
     ``python -m benchmarks.flow_window`` measures it again.
     """
     settings = settings or FlowWindow()
@@ -143,22 +155,50 @@ def smooth_with_flow(
     smoothed = [run for run in found if len(run) >= settings.frames]
     unsmoothed = tuple(run for run in found if len(run) < settings.frames)
     anchors = places.astype(np.float32) if settings.mode == "exact" else places
-    total = np.zeros((*places.shape[:2], 1))
-    sums = np.zeros(places.shape)
-    pairs = 2 * (len(places) - 1)
-    done = 0
-    for turn in (1, -1):
-        last = _last(smoothed, places.shape[:2], settings)[turn]
-        carry = _carry(step, settings, places.shape[1])
-        sweep = _Sweep(
-            anchors[::turn].astype(np.float64), last, weight, carry, sums[::turn], total[::turn]
+    last = _last(smoothed, places.shape[:2], settings)
+    sweeps = [
+        Sweep(
+            anchors[::turn].astype(np.float64),
+            last[turn],
+            weight,
+            exactly(step) if settings.mode == "exact" else Mapped(step, settings.spacing_px),
         )
-        for frame, (here, there) in enumerate(pairwise(_frames(video, turn))):
-            sweep.move(frame, here, there)
-            done += 1
-            yield Progress(done, pairs)
+        for turn in (1, -1)
+    ]
+    yield from _through(video, sweeps, settings.threads)
+    total = (sweeps[0].total + sweeps[1].total[::-1])[..., None]
+    sums = sweeps[0].sums + sweeps[1].sums[::-1]
     mean = np.divide(sums, total, out=places.copy(), where=total > 0)
     return Smoothed(mean, unsmoothed)
+
+
+def _through(video: Video, sweeps: Sequence[Sweep], threads: int) -> Work[None]:
+    """Take both sweeps through a clip, at once where there are threads for them."""
+    pairs = len(sweeps) * (video.info.frame_count - 1)
+    read = _chunks(video)
+    with ThreadPoolExecutor(threads, "usstrack-flow") as pool:
+        coming = next(read, None)
+        while coming is not None:
+            for sweep, pictures in zip(sweeps, coming, strict=True):
+                sweep.feed(pictures)
+            coming = None
+            while not all(sweep.hungry for sweep in sweeps):
+                jobs = [pool.submit(sweep.work, BATCH_S) for sweep in sweeps]
+                coming = next(read, None) if coming is None else coming
+                for job in jobs:
+                    job.result()
+                yield Progress(sum(sweep.frame for sweep in sweeps), pairs)
+
+
+def _chunks(video: Video) -> Iterator[tuple[Grey, Grey]]:
+    """Frames from the first on, and as many from the last back."""
+    count = video.info.frame_count
+    for first in range(0, count, CHUNK):
+        stop = min(first + CHUNK, count)
+        yield (
+            video.frames(range(first, stop)),
+            video.frames(range(count - stop, count - first))[::-1],
+        )
 
 
 def _check(positions_given: int, in_clip: int, window: int) -> None:
@@ -168,15 +208,6 @@ def _check(positions_given: int, in_clip: int, window: int) -> None:
         raise ValueError(
             f"The window of {window} frames is longer than the clip, which has {in_clip}."
         )
-
-
-def _frames(video: Video, turn: int) -> Iterator[Grey]:
-    """Frames one by one, in order or backward."""
-    count = video.info.frame_count
-    for first in range(0, count, CHUNK):
-        stop = min(first + CHUNK, count)
-        span = range(first, stop) if turn > 0 else range(count - stop, count - first)
-        yield from video.frames(span)[::turn]
 
 
 def _last(found: list[Run], shape: tuple[int, ...], settings: FlowWindow) -> dict[int, Indices]:
@@ -197,114 +228,3 @@ def _last(found: list[Run], shape: tuple[int, ...], settings: FlowWindow) -> dic
                 reached[reached > end] = -1
             out[turn][first : end + 1, run.point] = np.minimum(reached, end)
     return out
-
-
-class _Sweep:
-    """Paths on their way through the clip in one direction.
-
-    Parameters
-    ----------
-    given : float64 ndarray, shape (frames, points, 2)
-    last : intp ndarray, shape (frames, points)
-        Where the path from each position ends.
-    weight : float64 ndarray, shape (window frames,)
-        What a path counts at so many frames from its anchor.
-    carry : Carry
-    sums, total : float64 ndarray
-        Added to: weighted positions and weights, ``[frames, points, ...]``.
-    """
-
-    def __init__(
-        self,
-        given: Floats,
-        last: Indices,
-        weight: Floats,
-        carry: Carry,
-        sums: Floats,
-        total: Floats,
-    ) -> None:
-        self._given, self._last, self._weight = given, last, weight
-        self._carry, self._sums, self._total = carry, sums, total
-        self._anchor = np.empty(0, dtype=np.intp)
-        self._point = np.empty(0, dtype=np.intp)
-        self._xy = np.empty((0, 2))
-        self._begin(0)
-
-    def move(self, frame: int, here: Grey, there: Grey) -> None:
-        """Carry all paths from a frame to the next, where others begin."""
-        self._keep(np.flatnonzero(self._last[self._anchor, self._point] > frame))
-        if self._xy.size:
-            self._xy = self._carry(here, there, self._point, self._xy)
-            self._keep(np.flatnonzero(np.isfinite(self._xy).all(axis=-1)))
-        self._count(frame + 1, self._anchor, self._point, self._xy)
-        self._begin(frame + 1)
-
-    def _keep(self, which: Indices) -> None:
-        self._anchor, self._point = self._anchor[which], self._point[which]
-        self._xy = self._xy[which]
-
-    def _begin(self, frame: int) -> None:
-        """Start paths at the given positions of a frame."""
-        point = np.flatnonzero(self._last[frame] >= frame)
-        anchor = np.full(len(point), frame)
-        xy = self._given[frame, point]
-        self._count(frame, anchor, point, xy)
-        self._anchor = np.concatenate([self._anchor, anchor])
-        self._point = np.concatenate([self._point, point])
-        self._xy = np.concatenate([self._xy, xy])
-
-    def _count(self, frame: int, anchor: Indices, point: Indices, xy: Floats) -> None:
-        weight = self._weight[frame - anchor][:, None]
-        np.add.at(self._sums[frame], point, weight * xy)
-        np.add.at(self._total[frame], point, weight)
-
-
-def _carry(step: FlowStep, settings: FlowWindow, points: int) -> Carry:
-    if settings.mode == "exact":
-        return lambda here, there, _point, xy: step(here, there, xy, None)
-    return _Mapped(step, settings.seeds, points)
-
-
-class _Mapped:
-    """Carries the paths of a point by flow on a grid over them, bilinear in between."""
-
-    def __init__(self, step: FlowStep, seeds: int, points: int) -> None:
-        line = np.linspace(-1.0, 1.0, seeds)
-        self._grid = np.stack(np.meshgrid(line, line), axis=-1)
-        self._step, self._seeds = step, seeds
-        self._motion = np.full((points, *self._grid.shape), np.nan)
-
-    def __call__(self, here: Grey, there: Grey, point: Indices, xy: Floats) -> Floats:
-        needed, row = np.unique(point, return_inverse=True)
-        low = np.full((len(needed), 2), np.inf)
-        high = -low
-        np.minimum.at(low, row, xy)
-        np.maximum.at(high, row, xy)
-        middle, half = (low + high) / 2.0, np.maximum((high - low) / 2.0, LEAST_PX)
-        start = middle[:, None, None] + half[:, None, None] * self._grid
-        told = self._motion[needed].reshape(-1, 2)
-        flow = self._step(here, there, start.reshape(-1, 2), told).reshape(start.shape) - start
-        self._motion[:] = np.nan
-        self._motion[needed] = flow
-        return xy + _between(flow, row, (xy - middle[row]) / half[row])
-
-
-def _between(flow: Floats, row: Indices, at: Floats) -> Floats:
-    """Interpolate in grids.
-
-    Parameters
-    ----------
-    flow : float64 ndarray, shape (grids, y, x, 2)
-    row : intp ndarray, shape (n,)
-        Grid of each place.
-    at : float64 ndarray, shape (n, 2)
-        (x, y) in the grid, -1 to 1.
-    """
-    side = flow.shape[1] - 1
-    cell = (at + 1.0) / 2.0 * side
-    corner = np.clip(np.floor(cell).astype(np.intp), 0, side - 1)
-    (x, y), part = corner.T, cell - corner
-    right, down = part[:, :1], part[:, 1:]
-    upper = (1.0 - right) * flow[row, y, x] + right * flow[row, y, x + 1]
-    lower = (1.0 - right) * flow[row, y + 1, x] + right * flow[row, y + 1, x + 1]
-    return (1.0 - down) * upper + down * lower
