@@ -47,7 +47,14 @@ def test_what_cannot_be_read_is_one_sentence(text, words):
 def test_peers_are_in_the_same_run_and_dustrack_only_where_it_is(monkeypatch):
     monkeypatch.delenv(dustrack.VARIABLE, raising=False)
     chosen, notes = methods.chosen("lucas-kanade", [], True)
-    assert [method.name for method in chosen] == ["lucas-kanade", *PEERS]
+    assert [method.name for method in chosen] == [
+        "lucas-kanade",
+        *PEERS,
+        "affine-region",
+        "affine-region-kalman",
+    ]
+    assert "observers" not in chosen[-1].unsuited
+    assert "clips" in chosen[-1].unsuited
     assert dustrack.VARIABLE in notes[0]
     monkeypatch.setenv(dustrack.VARIABLE, "python-that-has-it")
     chosen, notes = methods.chosen("lucas-kanade", [], True)
