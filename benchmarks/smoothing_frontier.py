@@ -54,9 +54,11 @@ REST = 0.15
 """Points that move less per frame, as a share of the largest, in the mean, are at rest."""
 SPREAD = 4
 """Frames around a moving one that do not count as rest."""
-WINDOWS = (3, 5, 9, 15, 25, 37)
-FLOW_FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0)
-SAVGOL_FRAMES = (5, 7, 9, 13, 19, 27)
+WINDOWS = (3, 5, 9, 15, 25)
+FLOW_FACTORS = (0.3, 1.0, 3.0, 10.0)
+FLOOR_PX = 0.1
+"""Error of one step of flow per axis that going back does not show."""
+SAVGOL_FRAMES = (5, 7, 9, 13, 19)
 CUTOFFS_HZ = (15.0, 10.0, 7.0, 5.0, 3.0, 2.0)
 MEDIAN_FRAMES = (3, 5, 7, 9, 13, 19)
 LOOKS = {
@@ -177,7 +179,7 @@ def _windows(case: Case) -> Iterator[tuple[str, str, np.ndarray]]:
 
 def _fusions(case: Case, jitter: Jitter) -> Iterator[tuple[str, str, np.ndarray]]:
     moved, closure = increments(case)
-    steps = closure_covariances(closure)
+    steps = closure_covariances(closure, floor_px=FLOOR_PX)
     variance = jitter.white_px**2 + jitter.slow_px**2
     network = Measured.from_tracks(case.measured, variance * np.eye(2), "network")
     for factor in FLOW_FACTORS:
@@ -237,23 +239,22 @@ def plot(columns: Sequence[tuple[str, Rows]], path: Path) -> None:
     costs = (("lost peak speed, %", 1, 100.0), ("error in motion, px", 2, 1.0))
     for row, (label, which, factor) in zip(grid, costs, strict=True):
         row[0].set_ylabel(label)
-        for axes, (title, rows) in zip(row, columns, strict=True):
+        for axes, (_, rows) in zip(row, columns, strict=True):
             _panel(axes, rows, which, factor)
-            if row is grid[0]:
-                axes.set_title(title)
-            else:
-                axes.set_xlabel("jitter left at rest, px")
+    for top, bottom, (title, _) in zip(*grid, columns, strict=True):
+        top.set_title(title)
+        bottom.set_xlabel("jitter left at rest, px")
     made.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center")
     made.savefig(path, dpi=100)
 
 
 def _panel(axes: Axes, rows: Rows, which: int, factor: float) -> None:
     for name, (colour, marker) in LOOKS.items():
-        points = sorted(
+        points = [
             (values[0], factor * values[which])
             for own, setting, values in rows
             if own == name and setting != "calibrated"
-        )
+        ]
         axes.plot(*np.array(points).T, color=colour, marker=marker, label=name, markersize=5)
     for label, colour, marker in (("calibrated", "tab:red", "*"), ("raw", "black", "x")):
         values = next(values for own, setting, values in rows if label in (own, setting))

@@ -123,7 +123,7 @@ def test_without_doubt_it_is_flow_alone():
 
 
 def test_other_queries_are_refused():
-    with pytest.raises(UsstrackError, match="23 points of one frame of .*, got 2 of"):
+    with pytest.raises(UsstrackError, match=r"23 points of one frame of .*, got 2 of"):
         finish(AffineKalman().track(muscle(), queries(drawn()[:2]), range(COUNT)))
     with pytest.raises(UsstrackError, match=r"got 23 of frames \[0\]"):
         finish(AffineKalman().track(muscle(), queries(drawn()), range(1, COUNT)))
