@@ -56,8 +56,6 @@ SPREAD = 4
 """Frames around a moving one that do not count as rest."""
 WINDOWS = (3, 5, 9, 15, 25)
 FLOW_FACTORS = (0.3, 1.0, 3.0, 10.0)
-FLOOR_PX = 0.1
-"""Error of one step of flow per axis that going back does not show."""
 SAVGOL_FRAMES = (5, 7, 9, 13, 19)
 CUTOFFS_HZ = (15.0, 10.0, 7.0, 5.0, 3.0, 2.0)
 MEDIAN_FRAMES = (3, 5, 7, 9, 13, 19)
@@ -149,7 +147,7 @@ def smoothed(case: Case, jitter: Jitter) -> Iterator[tuple[str, str, np.ndarray]
             settings = SavitzkyGolay((frames - 0.5) / fps, order)
             answer = savitzky_golay(case.measured, case.times_s, settings).xy
             yield f"Savitzky-Golay {order}", f"{frames} frames", answer
-    for cutoff in CUTOFFS_HZ:
+    for cutoff in (f for f in CUTOFFS_HZ if f < 0.5 * fps):
         answer = butterworth(case.measured, case.times_s, Butterworth(cutoff)).xy
         yield "Butterworth", f"{cutoff:g} Hz", answer
     for frames in MEDIAN_FRAMES:
@@ -179,7 +177,7 @@ def _windows(case: Case) -> Iterator[tuple[str, str, np.ndarray]]:
 
 def _fusions(case: Case, jitter: Jitter) -> Iterator[tuple[str, str, np.ndarray]]:
     moved, closure = increments(case)
-    steps = closure_covariances(closure, floor_px=FLOOR_PX)
+    steps = closure_covariances(closure)
     variance = jitter.white_px**2 + jitter.slow_px**2
     network = Measured.from_tracks(case.measured, variance * np.eye(2), "network")
     for factor in FLOW_FACTORS:

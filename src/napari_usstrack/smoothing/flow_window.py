@@ -111,7 +111,7 @@ def smooth_with_flow(
     Yields
     ------
     Progress
-        After every 0.05 s or, where that takes longer, every frame pair.
+        For every frame pair, of both ways: all those of 0.05 s together.
 
     Returns
     -------
@@ -175,7 +175,7 @@ def smooth_with_flow(
 def _through(video: Video, sweeps: Sequence[Sweep], threads: int) -> Work[None]:
     """Take both sweeps through a clip, at once where there are threads for them."""
     pairs = len(sweeps) * (video.info.frame_count - 1)
-    read = _chunks(video)
+    read, done = _chunks(video), 0
     with ThreadPoolExecutor(threads, "usstrack-flow") as pool:
         coming = next(read, None)
         while coming is not None:
@@ -187,7 +187,9 @@ def _through(video: Video, sweeps: Sequence[Sweep], threads: int) -> Work[None]:
                 coming = next(read, None) if coming is None else coming
                 for job in jobs:
                     job.result()
-                yield Progress(sum(sweep.frame for sweep in sweeps), pairs)
+                before, done = done, sum(sweep.frame for sweep in sweeps)
+                for pair in range(before, done):
+                    yield Progress(pair + 1, pairs)
 
 
 def _chunks(video: Video) -> Iterator[tuple[Grey, Grey]]:

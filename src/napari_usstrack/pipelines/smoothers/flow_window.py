@@ -21,7 +21,8 @@ from napari_usstrack.pipelines.smoothers.base import (
     done_but,
     rate_of,
 )
-from napari_usstrack.smoothing.flow_window import FlowWindow, Grey, frames_of, smooth_with_flow
+from napari_usstrack.smoothing.flow_sweep import Grey
+from napari_usstrack.smoothing.flow_window import FlowWindow, frames_of, smooth_with_flow
 
 FARTHEST_PX = 1e9
 """Flow is believed however far going there and back misses, as in DUSTrack."""
@@ -75,7 +76,7 @@ class FlowWindowSmoother(Smoother):
         return int(self.resolved(info)["window_frames"]) - 1
 
     def smooth(self, video: Video, tracks: Tracks) -> Work[Answer]:
-        """Smooth every point; yields after every frame pair of both ways."""
+        """Smooth every point; yields for every frame pair of both ways."""
         frames = frames_of(self.window_s, rate_of(video.info, "the window"))
         flow = LucasKanade(
             window=self.patch_px,
@@ -84,11 +85,11 @@ class FlowWindowSmoother(Smoother):
             epsilon_px=self.epsilon_px,
             lost_px=FARTHEST_PX,
             check=False,
-            predict=False,
+            predict=self.mode == "fast",
         )
 
-        def step(here: Grey, there: Grey, xy: Floats, _motion: Floats | None) -> Floats:
-            return flow.step(here, there, xy).xy
+        def step(here: Grey, there: Grey, xy: Floats, motion: Floats | None) -> Floats:
+            return flow.step(here, there, xy, motion).xy
 
         chosen = FlowWindow(frames, ends=self.ends, mode=self.mode)
         found = yield from smooth_with_flow(video, tracks.xy, step, forward_weight, chosen)
