@@ -123,7 +123,7 @@ def test_ctrl_c_leaves_nothing_behind(usstrack, clip, raw, tmp_path, monkeypatch
     def interrupt(*_args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flow_window._Sweep, "move", interrupt)
+    monkeypatch.setattr(flow_window.Sweep, "work", interrupt)
     output = tmp_path / "s.csv"
     ran = usstrack(
         "smooth", raw, "--clip", clip, "-o", output, "--fps", "50", "--set", "window_s=0.1"

@@ -199,6 +199,18 @@ def test_threads_change_nothing(mode):
     np.testing.assert_array_equal(one, two)
 
 
+@each_mode
+def test_a_point_does_not_depend_on_those_beside_it(mode):
+    def step(here, there, xy, _motion):
+        return xy * 1.01 + SHIFT if there[0, 0] > here[0, 0] else (xy - SHIFT) / 1.01
+
+    xy = np.concatenate([carried(50) + noise(50), carried(50) + noise(50, seed=1)], axis=1)
+    together = smooth(xy, step, frames=25, mode=mode, ends="padded").xy
+    for point in range(4):
+        alone = smooth(xy[:, [point]], step, frames=25, mode=mode, ends="padded").xy
+        np.testing.assert_array_equal(alone[:, 0], together[:, point])
+
+
 def workers() -> list[str]:
     """Threads that the filter has started and not ended."""
     return [t.name for t in threading.enumerate() if t.name.startswith("usstrack-flow")]

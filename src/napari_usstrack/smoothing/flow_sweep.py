@@ -56,6 +56,7 @@ class Sweep:
         self._last = np.concatenate([before, last])
         # By frames since the anchor, so that each row has one weight.
         self._xy = np.full((len(weight), *given.shape[1:]), np.nan)
+        self._counted = np.zeros((*self._xy.shape[:2], 3))
         self._waiting: deque[Grey] = deque()
         self._picture: Grey | None = None
         self._begin()
@@ -94,9 +95,11 @@ class Sweep:
         begins = np.asarray(self._ends()[0] >= self.frame)
         self._xy[0] = np.where(begins[:, None], self._given[self.frame], np.nan)
         there = np.asarray(np.isfinite(self._xy).all(axis=-1))
-        places = np.where(there[..., None], self._xy, 0.0)
-        self.sums[self.frame] = np.tensordot(self._weight, places, 1)
-        self.total[self.frame] = self._weight @ there
+        self._counted[..., :2] = np.where(there[..., None], self._xy, 0.0)
+        self._counted[..., 2] = there
+        # Row by row, so that the points beside it change no bit of a point's answer.
+        summed = (self._weight[:, None, None] * self._counted).sum(axis=0)
+        self.sums[self.frame], self.total[self.frame] = summed[:, :2], summed[:, 2]
 
     def _ends(self) -> Indices:
         """Where the paths of this frame end, by frames since their anchor."""
