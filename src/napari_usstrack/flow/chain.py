@@ -48,6 +48,9 @@ class Landing:
 Grey = NDArray[np.uint8]
 StepFunction = Callable[[Grey, Grey, NDArray[np.float64], NDArray[np.float64]], Landing]
 """Frame, next frame, positions in the first, and how far each point last moved (NaN: unknown)."""
+Prepare = Callable[[Grey, Grey], object]
+"""Does beforehand what a step from one frame to the other needs, whatever the points."""
+Pairs = Generator[tuple[int, int, tuple[Grey, Grey]], None, None]
 
 
 class Settler(Protocol):
@@ -115,6 +118,7 @@ def follow(
     source: Source,
     patience: int = 0,
     settler: Settler | None = None,
+    prepare: Prepare | None = None,
 ) -> Work[Cells]:
     """Chain `step` from every query both ways inside its limits.
 
@@ -131,7 +135,7 @@ def follow(
     for frames, ends in passes:
         sign = frames.step
         out.turn()
-        with closing(neighbours(video, frames)) as pairs:
+        with closing(_prepared(neighbours(video, frames), prepare)) as pairs:
             for here, there, pair in pairs:
                 alive = (queries.frame * sign <= here * sign) & (here * sign < ends * sign)
                 out.advance(step, here, there, alive, pair)
@@ -160,9 +164,7 @@ def _backward(queries: Queries, span: range) -> tuple[range, NDArray[np.intp]]:
     return range(int(queries.frame[moving].max()), int(ends[moving].min()), -1), ends
 
 
-def neighbours(
-    video: Video, frames: range
-) -> Generator[tuple[int, int, tuple[Grey, Grey]], None, None]:
+def neighbours(video: Video, frames: range) -> Pairs:
     """Each frame of a range with its successor in the range's direction.
 
     Yields frame index, successor index and both grey frames. A thread reads
@@ -180,6 +182,24 @@ def neighbours(
                     yield here - sign, here, (held, picture)
                 held = picture
                 here += sign
+
+
+def _prepared(pairs: Pairs, prepare: Prepare | None) -> Pairs:
+    """Pairs with the next one being prepared while each is in use."""
+    with closing(pairs):
+        if prepare is None:
+            yield from pairs
+            return
+        with ThreadPoolExecutor(1, "usstrack-prepare") as worker:
+            ready = None
+            for item in pairs:
+                coming = worker.submit(prepare, *item[2])
+                if ready is not None:
+                    yield ready
+                coming.result()
+                ready = item
+            if ready is not None:
+                yield ready
 
 
 def _chunks(frames: range) -> list[range]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ ASTRAY_MM = 0.5
 GATE = 3.0
 MOST_TAKEN = 0.5
 HALF_SURE_MM = 0.5
-KEPT = 3
+KEPT = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,38 +66,71 @@ class Trail:
     variance: float
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
+class View:
+    """A frame as it is compared: on the grid, and small for dense flow."""
+
+    frame: Grey
+    picture: Singles
+    small: Grey
+
+
 class Views:
-    """The last few frames as they are compared."""
+    """The last few frames as they are compared, and dense flow between them.
 
-    grid: Grid
-    _recent: dict[int, tuple[Grey, Grey, Singles, Grey]] = field(default_factory=dict)
+    Parameters
+    ----------
+    grid : Grid
+        Where pictures are compared.
+    """
 
-    def of(self, frame: Grey) -> tuple[Grey, Singles, Grey]:
-        """A frame on the grid, the same as float32, and small for dense flow."""
-        key = id(frame)
-        known = self._recent.get(key)
-        if known is None or known[0] is not frame:
-            while len(self._recent) >= KEPT:
-                self._recent.pop(next(iter(self._recent)))
-            picture = self.grid.picture(frame)
-            small = picture
-            if max(picture.shape) > LONGEST_PX:
-                cv2 = opencv()
-                small = np.asarray(
-                    cv2.resize(picture, self.small.after, interpolation=cv2.INTER_AREA)
-                )
-            known = frame, picture, picture.astype(np.float32), small
-            self._recent[key] = known
-        return known[1:]
-
-    @property
-    def small(self) -> Resize:
-        """From the grid to the pictures in which dense flow is computed."""
-        size = np.array(self.grid.map.after)
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        size = np.array(grid.map.after)
         factor = min(1.0, LONGEST_PX / size.max())
         width, height = np.maximum(1, np.rint(size * factor)).astype(int).tolist()
-        return Resize(self.grid.map.after, (width, height))
+        self.small = Resize(grid.map.after, (width, height))
+        self._recent: dict[int, View] = {}
+        self._flows: dict[tuple[int, int], tuple[Grey, Grey, Floats | None]] = {}
+        self._lock = Lock()
+
+    def of(self, frame: Grey) -> View:
+        """A frame as it is compared."""
+        with self._lock:
+            known = self._recent.get(id(frame))
+        if known is None or known.frame is not frame:
+            picture = self.grid.picture(frame)
+            small = picture
+            if self.small.after != self.small.before:
+                cv2 = opencv()
+                small = cv2.resize(picture, self.small.after, interpolation=cv2.INTER_AREA)
+            known = View(frame, picture.astype(np.float32), np.ascontiguousarray(small))
+            self._remember(self._recent, id(frame), known)
+        return known
+
+    def flow(self, here: Grey, there: Grey) -> Floats | None:
+        """Dense flow ``[y, x, 2]`` between small pictures, px; None where nothing moves."""
+        key = id(here), id(there)
+        with self._lock:
+            known = self._flows.get(key)
+        if known is None or known[0] is not here or known[1] is not there:
+            known = here, there, self._found(self.of(here).small, self.of(there).small)
+            self._remember(self._flows, key, known)
+        return known[2]
+
+    def _remember(self, known: dict[Any, Any], key: object, value: object) -> None:
+        with self._lock:
+            known.pop(key, None)
+            while len(known) >= KEPT:
+                known.pop(next(iter(known)))
+            known[key] = value
+
+    def _found(self, here: Grey, there: Grey) -> Floats | None:
+        if min(here.shape) < LEAST_PX or np.array_equal(here, there):
+            return None
+        cv2 = opencv()
+        search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        return np.asarray(search.calc(here, there, None))
 
 
 class Guide:
@@ -121,8 +155,11 @@ class Guide:
         self.views = Views(grid)
         self._queries, self._memory = queries, memory
         self._trails: dict[int, Trail] = {}
-        self._flow: Any = None
         self.deformed: dict[tuple[int, int], Floats] = {}
+
+    def prepare(self, here: Grey, there: Grey) -> None:
+        """Compute dense flow beforehand."""
+        self.views.flow(here, there)
 
     # --- the step ----------------------------------------------------------------------------
 
@@ -131,7 +168,7 @@ class Guide:
         count, still = len(xy), np.tile(np.eye(2), (len(xy), 1, 1))
         start = self.grid.map.forward(xy)
         led = self._led(here, there, start)
-        before, after = self.views.of(here)[1], self.views.of(there)[1]
+        before, after = self.views.of(here).picture, self.views.of(there).picture
         seen = squares(before, *places(start, still, self.support))
         found = _compare(Templates.of(seen, self.support), after, led, still, self.support)
         astray = (found.likeness < LEAST_ALIKE) | self._far(found.shift)
@@ -151,13 +188,10 @@ class Guide:
 
     def _led(self, here: Grey, there: Grey, start: Floats) -> Floats:
         """Where dense flow leads points of the grid."""
-        cv2 = opencv()
-        if self._flow is None:
-            self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        one, other = (np.ascontiguousarray(self.views.of(each)[2]) for each in (here, there))
-        if min(one.shape) < LEAST_PX or np.array_equal(one, other):
+        flow = self.views.flow(here, there)
+        if flow is None:
             return start
-        flow = self._flow.calc(one, other, None)
+        cv2 = opencv()
         small = self.views.small
         x, y = small.forward(start).astype(np.float32).T
         moved = cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -189,7 +223,7 @@ class Guide:
             np.concatenate([each.template.grey for each in trails]),
             np.concatenate([each.template.slopes for each in trails]),
         )
-        after = self.views.of(frames[1])[1]
+        after = self.views.of(frames[1]).picture
         found = _compare(template, after, centre, deformed, self.support)
         noise = self._variance(found, *MATCH)
         away = np.hypot(*found.shift.T)
@@ -220,7 +254,7 @@ class Guide:
 
     def _template(self, frame: Grey, xy: Floats) -> Templates:
         centre, still = self.grid.map.forward(xy[None]), np.eye(2)[None]
-        seen = squares(self.views.of(frame)[1], *places(centre, still, self.support))
+        seen = squares(self.views.of(frame).picture, *places(centre, still, self.support))
         return Templates.of(seen, self.support)
 
     def _keep(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_usstrack.flow.opencv import opencv
-from napari_usstrack.flow.support import Support
+from napari_usstrack.flow.support import Support, product
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -67,7 +67,7 @@ class Templates:
     def of(cls, squares: Singles, support: Support) -> Templates:
         """Prepare squares ``[n, pixels]``."""
         grey = _levelled(squares, support.weight)
-        contrast = np.sqrt((grey * grey) @ support.weight / support.total)
+        contrast = np.sqrt(np.einsum("np,p->n", grey * grey, support.weight) / support.total)
         grey = grey / (contrast + np.float32(LEAST_GREY))[:, None]
         return cls(grey, _slopes(grey, support))
 
@@ -115,7 +115,7 @@ def register(
         weight *= pixels
         normal = normal_of(weight)
         change -= np.linalg.solve(normal + ridge, _pull(template.slopes, weight * left))[..., 0]
-    squared = np.einsum("np,np,np->n", weight, left, left) / weight.sum(axis=1)
+    squared = np.einsum("np,np->n", weight * left, left) / weight.sum(axis=1)
     spread = np.linalg.inv(normal + ridge)[:, :2, :2] * squared[:, None, None]
     gradient = (change[:, 2:] / support.reach_px).reshape(count, 2, 2)
     return Registered(change[:, :2], gradient, spread, likeness.astype(np.float64), left)
@@ -123,7 +123,7 @@ def register(
 
 def _levelled(grey: Singles, weight: Singles) -> Singles:
     """Grey values less their weighted mean."""
-    return grey - (grey @ (weight / weight.sum()))[:, None]
+    return grey - np.einsum("np,p->n", grey, weight / weight.sum())[:, None]
 
 
 def _slopes(template: Singles, support: Support) -> Singles:
@@ -144,7 +144,7 @@ def _normals(slopes: Singles) -> Callable[[Singles], Floats]:
     """From weights ``[n, pixels]`` to normal matrices ``[n, 6, 6]``."""
     if len(slopes) == 1:
         products = (slopes[0][:, None] * slopes[0]).reshape(36, -1).T
-        return lambda weight: (weight @ products).reshape(-1, 6, 6).astype(np.float64)
+        return lambda weight: product(weight, products).reshape(-1, 6, 6).astype(np.float64)
     across = slopes.transpose(0, 2, 1)
     return lambda weight: np.asarray((slopes * weight[:, None]) @ across, dtype=np.float64)
 
@@ -152,7 +152,7 @@ def _normals(slopes: Singles) -> Callable[[Singles], Floats]:
 def _pull(slopes: Singles, left: Singles) -> Floats:
     """Right sides ``[n, 6, 1]``."""
     if len(slopes) == 1:
-        return (left @ slopes[0].T)[..., None].astype(np.float64)
+        return product(left, slopes[0].T)[..., None].astype(np.float64)
     return np.asarray(slopes @ left[..., None], dtype=np.float64)
 
 
@@ -161,7 +161,7 @@ def _difference(sought: Singles, seen: Singles, weight: Singles) -> tuple[Single
     weighed = weight * sought
     own = np.einsum("np,np->n", weighed, sought) + np.float32(1e-6)
     shared = np.einsum("np,np->n", np.broadcast_to(weighed, seen.shape), seen)
-    other = np.einsum("np,np,np->n", np.broadcast_to(weight, seen.shape), seen, seen)
+    other = np.einsum("np,np->n", weight * seen, seen)
     other += np.float32(1e-6)
     left = seen * np.sqrt(own / other)[:, None]
     left -= sought

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_usstrack.flow.opencv import opencv
-from napari_usstrack.flow.support import Support
+from napari_usstrack.flow.support import Support, product
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -31,13 +31,8 @@ def places(centre: Floats, deformed: Floats, support: Support) -> tuple[Singles,
         Takes an offset in the square to one in the picture.
     support : Support
     """
-    x, y = support.offsets.T
-    matrix = deformed.astype(np.float32)[..., None]
-    start = centre.astype(np.float32)[..., None]
-    return (
-        start[:, 0] + matrix[:, 0, 0] * x + matrix[:, 0, 1] * y,
-        start[:, 1] + matrix[:, 1, 0] * x + matrix[:, 1, 1] * y,
-    )
+    line = np.concatenate([centre[..., None], deformed], axis=-1).astype(np.float32)
+    return product(line[:, 0], support.plane), product(line[:, 1], support.plane)
 
 
 def squares(picture: NDArray[np.generic], x: Singles, y: Singles) -> Singles:

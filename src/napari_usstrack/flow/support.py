@@ -23,6 +23,7 @@ NOMINAL_MM = 0.25
 """Length of a pixel of the grid where nobody knows the scale."""
 LONGEST_PX = 400
 CORE_WEIGHT, CORE_STRIDE = 0.3, 5
+MOST_PRODUCTS = 250_000
 COARSE_MM = 4.0
 """Structure coarser than this does not count as speckle."""
 FARTHEST_PX = 60
@@ -99,6 +100,11 @@ class Support:
         return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
 
     @cached_property
+    def plane(self) -> Singles:
+        """1, x and y of every pixel, ``[3, pixels]``."""
+        return np.concatenate([np.ones((1, self.side**2), np.float32), self.offsets.T])
+
+    @cached_property
     def weight(self) -> Singles:
         """What every pixel counts; the outermost, which have no slope, nothing."""
         squared = (self.offsets.astype(np.float64) ** 2).sum(axis=-1)
@@ -116,6 +122,23 @@ class Support:
     def core(self) -> NDArray[np.intp]:
         """Some pixels near the centre, enough to tell what is typical."""
         return np.flatnonzero(self.weight > CORE_WEIGHT)[::CORE_STRIDE]
+
+
+def product(rows: Singles, matrix: Singles) -> Singles:
+    """Matrix product ``rows @ matrix``, in pieces for which BLAS starts no threads of its own.
+
+    Parameters
+    ----------
+    rows : float32 ndarray, shape (n, k)
+    matrix : float32 ndarray, shape (k, m)
+    """
+    many = max(1, MOST_PRODUCTS // matrix.size)
+    if len(rows) <= many:
+        return rows @ matrix
+    out = np.empty((len(rows), matrix.shape[1]), dtype=np.float32)
+    for begin in range(0, len(rows), many):
+        np.matmul(rows[begin : begin + many], matrix, out=out[begin : begin + many])
+    return out
 
 
 def reach_mm(pictures: NDArray[np.uint8], mm: float) -> float:

@@ -110,8 +110,9 @@ class Hybrid:
     def _start(
         self, guide: Guide | None, video: Video, queries: Queries, span: range
     ) -> Work[Cells]:
-        step = _nowhere if guide is None else guide.step
-        return follow(step, video, queries, span, TRAITS.source, self.patience, guide)
+        step, prepare = (_nowhere, None) if guide is None else (guide.step, guide.prepare)
+        source, patience = TRAITS.source, self.patience
+        return follow(step, video, queries, span, source, patience, guide, prepare)
 
     def _guide(
         self, video: Video, queries: Queries, span: range, memory: Memory | None
