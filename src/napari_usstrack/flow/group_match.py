@@ -18,8 +18,8 @@ Singles = NDArray[np.float32]
 LEAST_ALIKE = 0.3
 ROOM_MM = 2.0
 """How far from where it was thought to be a match is believed."""
-STEP, MATCH = (2.0, 0.02), (8.0, 0.06)
-"""Error of a step and of a match: factor of the stated covariance, and mm beside it."""
+MATCH = (2.0, 0.03)
+"""Error of a match: factor of the stated covariance, and mm beside it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +31,12 @@ class GroupMatch:
     common : float64 ndarray, shape (frames, 2)
         Places by comparison with the mean of all frames.
     common_covariance : float64 ndarray, shape (frames, 2, 2)
-    step : float64 ndarray, shape (frames - 1, 2)
-        Motion from each frame to the next.
-    step_covariance : float64 ndarray, shape (frames - 1, 2, 2)
     likeness : float64 ndarray, shape (frames,)
         Correlation with the mean of all frames.
     """
 
     common: Floats
     common_covariance: Floats
-    step: Floats
-    step_covariance: Floats
     likeness: Floats
 
 
@@ -77,8 +72,6 @@ def group_match(
     taken away (`layers.split`), and each square is registered with the mean of
     them all, which is less noisy than any frame and favours none. The place of
     the query is known, so its own match tells by how much the mean is off.
-    Speckle that has changed moves matches of neighbouring frames alike, so
-    their differences are good steps, more exact than the matches themselves.
     """
     crops = Crops(blocks, centre, deformed, support)
     layers = split(crops, centre, deformed, support)
@@ -93,13 +86,10 @@ def group_match(
     shift = common.shift - common.shift[query]
     place = centre + _turned(deformed, shift)
     place[_astray(common, mm)] = np.nan
-    step = np.diff(place, axis=0)
     place[query] = np.nan
     return GroupMatch(
         place,
-        _covariance(common.covariance, deformed, mm, *MATCH),
-        step,
-        _covariance(_of_steps(common, support), deformed[1:], mm, *STEP),
+        _covariance(common.covariance, deformed, support, MATCH[0], MATCH[1] / mm),
         common.likeness,
     )
 
@@ -113,14 +103,9 @@ def _astray(found: Registered, mm: float) -> NDArray[np.bool_]:
     return np.asarray(far | (found.likeness < LEAST_ALIKE))
 
 
-def _of_steps(found: Registered, support: Support) -> Floats:
-    """Covariance of the difference of neighbouring matches, whose errors are much alike."""
-    change = np.diff(found.left, axis=0)
-    share = ((change * change) @ support.weight) / ((found.left[1:] ** 2) @ support.weight + 1e-9)
-    return np.asarray(found.covariance[1:] * share[:, None, None])
-
-
-def _covariance(own: Floats, deformed: Floats, mm: float, factor: float, least_mm: float) -> Floats:
-    """Covariances in the picture, px^2; grains of speckle are taken for 1 mm^2."""
-    own = factor * own / mm**2 + (least_mm / mm) ** 2 * np.eye(2)
-    return np.asarray(deformed @ own @ deformed.transpose(0, 2, 1))
+def _covariance(
+    own: Floats, deformed: Floats, support: Support, factor: float, least_px: float
+) -> Floats:
+    """Covariances in the picture, px^2; the pixels of a grain are not independent."""
+    full = factor * support.grain_px**2 * own + least_px**2 * np.eye(2)
+    return np.asarray(deformed @ full @ deformed.transpose(0, 2, 1))

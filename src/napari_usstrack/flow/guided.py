@@ -34,7 +34,7 @@ LOST_ALIKE = 0.15
 STILL_ALIKE = 0.35
 """Correlation with the first picture that is needed to be held to it."""
 MOST_STRETCH, MOST_CHANGE = 0.15, 0.3
-STEP, MATCH = (2.0, 0.03), (8.0, 0.06)
+STEP, MATCH = (2.0, 0.03), (30.0, 0.1)
 """Error of a step and of a match: factor of the stated variance, and mm beside it."""
 ASTRAY_MM = 0.5
 """Error of a step that only dense flow leads."""
@@ -73,6 +73,37 @@ class View:
     frame: Grey
     picture: Singles
     small: Grey
+
+
+@dataclass(frozen=True, eq=False)
+class Moved(LocalAffine):
+    """Motion of the tissue around each point, px of the grid.
+
+    Attributes
+    ----------
+    covariance : float64 ndarray, shape (points, 2, 2)
+        Of the shift, px^2.
+    """
+
+    covariance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """How a point came to a frame, px of the grid.
+
+    Attributes
+    ----------
+    step : float64 ndarray, shape (2,)
+        From where it was in the frame before.
+    covariance : float64 ndarray, shape (2, 2)
+    deformed : float64 ndarray, shape (2, 2)
+        Deformation gradient of the tissue since the query.
+    """
+
+    step: Floats
+    covariance: Floats
+    deformed: Floats
 
 
 class Views:
@@ -155,7 +186,8 @@ class Guide:
         self.views = Views(grid)
         self._queries, self._memory = queries, memory
         self._trails: dict[int, Trail] = {}
-        self.deformed: dict[tuple[int, int], Floats] = {}
+        self.reached: dict[tuple[int, int, int], Reached] = {}
+        """By point, frame it came from and frame it came to."""
 
     def prepare(self, here: Grey, there: Grey) -> None:
         """Compute dense flow beforehand."""
@@ -174,16 +206,14 @@ class Guide:
         astray = (found.likeness < LEAST_ALIKE) | self._far(found.shift)
         landed = led + np.where(astray[:, None], 0.0, found.shift)
         stretch = np.where(astray[:, None, None], 0.0, found.gradient)
-        spread = np.sqrt(self._variance(found, *STEP) + astray * (ASTRAY_MM / self.grid.mm) ** 2)
+        stray = np.where(astray, ASTRAY_MM / self.grid.mm, 0.0) ** 2
+        covariance = self._covariance(found, *STEP) + stray[:, None, None] * np.eye(2)
         full = self.grid.map.backward(landed)
         good = (found.likeness >= LOST_ALIKE) & inside(full, *self.grid.map.before)
         sure = np.clip(found.likeness, 0.0, 1.0)
-        motion = LocalAffine(
-            landed - start,
-            np.clip(stretch, -MOST_STRETCH, MOST_STRETCH),
-            spread,
-            np.empty((count, 0)),
-        )
+        stretch = np.clip(stretch, -MOST_STRETCH, MOST_STRETCH)
+        none = np.empty((count, 0))
+        motion = Moved(landed - start, stretch, _per_axis(covariance), none, covariance)
         return Landing(full, np.where(good, sure, 0.0), good, motion)
 
     def _led(self, here: Grey, there: Grey, start: Floats) -> Floats:
@@ -200,8 +230,9 @@ class Guide:
     def _far(self, shift: Floats) -> NDArray[np.bool_]:
         return np.asarray(np.hypot(*shift.T) * self.grid.mm > ROOM_MM)
 
-    def _variance(self, found: Registered, factor: float, least_mm: float) -> Floats:
-        return variance(found, self.grid.mm, factor, least_mm)
+    def _covariance(self, found: Registered, factor: float, least_mm: float) -> Floats:
+        least = (least_mm / self.grid.mm) ** 2 * np.eye(2)
+        return np.asarray(factor * self.support.grain_px**2 * found.covariance + least)
 
     # --- held to the first picture -------------------------------------------------------------
 
@@ -214,7 +245,7 @@ class Guide:
     ) -> Landing:
         """Correct where points landed and say how far that is to be believed."""
         motion = moved.motion
-        assert motion is not None
+        assert isinstance(motion, Moved)
         trails = [self._trail(point, here, frames[0]) for point in points.tolist()]
         centre = self.grid.map.forward(moved.xy)
         deformed = (np.eye(2) + motion.gradient) @ np.stack([each.deformed for each in trails])
@@ -225,7 +256,7 @@ class Guide:
         )
         after = self.views.of(frames[1]).picture
         found = _compare(template, after, centre, deformed, self.support)
-        noise = self._variance(found, *MATCH)
+        noise = _per_axis(self._covariance(found, *MATCH)) ** 2
         away = np.hypot(*found.shift.T)
         held = (found.likeness > STILL_ALIKE) & ~self._far(found.shift) & moved.found
         held &= away < GATE * np.sqrt(spread + noise)
@@ -237,6 +268,8 @@ class Guide:
         xy = np.where(moved.found[:, None], self.grid.map.backward(centre), moved.xy)
         for i, point in enumerate(points.tolist()):
             self._keep(point, there, trails[i], xy[i], deformed[i], float(spread[i]))
+            step = Reached(motion.shift[i], motion.covariance[i], deformed[i])
+            self.reached[point, here, there] = step
         self._forget(points, here, there)
         good = moved.found & inside(xy, *self.grid.map.before)
         sure = 1.0 / (1.0 + spread * (self.grid.mm / HALF_SURE_MM) ** 2)
@@ -262,7 +295,6 @@ class Guide:
     ) -> None:
         new = replace(trail, xy=xy, deformed=deformed, variance=spread)
         self._trails[point] = new
-        self.deformed[point, there] = deformed
         if self._memory is not None:
             self._memory[self._queries.name[point], there] = new
 
@@ -285,7 +317,6 @@ def _compare(
     )
 
 
-def variance(found: Registered, mm: float, factor: float, least_mm: float) -> Floats:
-    """Expected squared error per axis, px^2, of registrations on a grid of `mm` per px."""
-    stated = 0.5 * np.trace(found.covariance, axis1=1, axis2=2)
-    return np.asarray(factor * stated / mm**2 + (least_mm / mm) ** 2)
+def _per_axis(covariance: Floats) -> Floats:
+    """Standard deviation per axis."""
+    return np.asarray(np.sqrt(0.5 * np.trace(covariance, axis1=-2, axis2=-1)))

@@ -38,15 +38,12 @@ class Registered:
         and where the squares differ.
     likeness : float64 ndarray, shape (n,)
         Correlation after the motion, -1 to 1.
-    left : float32 ndarray, shape (n, pixels)
-        Difference to the template that is left, at contrast 1.
     """
 
     shift: Floats
     gradient: Floats
     covariance: Floats
     likeness: Floats
-    left: Singles
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +115,7 @@ def register(
     squared = np.einsum("np,np->n", weight * left, left) / weight.sum(axis=1)
     spread = np.linalg.inv(normal + ridge)[:, :2, :2] * squared[:, None, None]
     gradient = (change[:, 2:] / support.reach_px).reshape(count, 2, 2)
-    return Registered(change[:, :2], gradient, spread, likeness.astype(np.float64), left)
+    return Registered(change[:, :2], gradient, spread, likeness.astype(np.float64))
 
 
 def _levelled(grey: Singles, weight: Singles) -> Singles:

@@ -78,15 +78,18 @@ class Support:
         Pixels of the grid on each side of the centre.
     reach_px : float
         Standard deviation of the Gaussian weight.
+    grain_px : float
+        Side of the pieces that tell independently of each other.
     """
 
     radius: int
     reach_px: float
+    grain_px: float
 
     @classmethod
-    def reaching(cls, reach_px: float) -> Support:
+    def reaching(cls, reach_px: float, grain_px: float) -> Support:
         """Give a square that holds the weight out to two standard deviations."""
-        return cls(ceil(SPAN * reach_px), reach_px)
+        return cls(ceil(SPAN * reach_px), reach_px, max(grain_px, 1.0))
 
     @property
     def side(self) -> int:
@@ -141,15 +144,13 @@ def product(rows: Singles, matrix: Singles) -> Singles:
     return out
 
 
-def reach_mm(pictures: NDArray[np.uint8], mm: float) -> float:
+def reach_mm(grain_mm: float) -> float:
     """Standard deviation of the weight that suits the speckle of a clip.
 
     Parameters
     ----------
-    pictures : uint8 ndarray, shape (n, height, width)
-        Some frames with square pixels.
-    mm : float
-        Side of a pixel.
+    grain_mm : float
+        Width of its grains.
 
     Notes
     -----
@@ -157,7 +158,7 @@ def reach_mm(pictures: NDArray[np.uint8], mm: float) -> float:
     for the same certainty; more than needed blurs strain. The numbers were
     chosen on generated clips.
     """
-    return float(min(BASE_MM + PER_WIDTH * speckle_mm(pictures, mm), MOST_MM))
+    return min(BASE_MM + PER_WIDTH * grain_mm, MOST_MM)
 
 
 def speckle_mm(pictures: NDArray[np.uint8], mm: float) -> float:

@@ -8,16 +8,25 @@ from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Interval
+from numpy.typing import NDArray
 
 from napari_usstrack.core.parts import part
-from napari_usstrack.core.tracker import Memory, Progress, Queries, Traits, Work
+from napari_usstrack.core.tracker import Memory, Progress, Queries, Traits, Work, finish
 from napari_usstrack.core.tracks import Cells, Source
 from napari_usstrack.core.video import Video
 from napari_usstrack.flow.chain import follow
 from napari_usstrack.flow.guided import Guide
-from napari_usstrack.flow.support import NOMINAL_MM, PX_PER_REACH, Grid, Support, reach_mm
-from napari_usstrack.pipelines.refining import Refiner, refined_frames
+from napari_usstrack.flow.support import (
+    NOMINAL_MM,
+    PX_PER_REACH,
+    Grid,
+    Support,
+    reach_mm,
+    speckle_mm,
+)
+from napari_usstrack.pipelines.refining import Refined, Refiner, walked_frames
 
+Floats = NDArray[np.float64]
 TRAITS = Traits(
     name="hybrid",
     source=Source.FLOW,
@@ -45,8 +54,8 @@ class Hybrid:
         Standard deviation of the weight that tissue around a point has, mm; 0
         to choose by the size of the speckle.
     rounds : int
-        How often all frames are compared along the path found so far; 0 leaves
-        it at flow that is held to the query.
+        How often all frames are compared along the path found so far. 2 is a
+        little better and slower; 0 leaves it at flow that is held to the query.
     within_mm : float
         Confidence is the probability of being less than so far off, mm (in
         clips without a scale a pixel of the working grid counts as 0.25 mm).
@@ -63,12 +72,14 @@ class Hybrid:
        precision that each has in each direction (`smoothing.fusion`). Other
        anchors of the point inside its limits are honoured exactly.
 
-    Steps 2 and 3 are repeated.
+    Steps 2 and 3 may be repeated. Errors have heavier tails than the smoother
+    knows: confidence is that of a Student-t distribution whose scale adds what
+    comparing all frames changed (`refining`).
     """
 
     patience: Annotated[int, Interval(ge=0)] = 25
     reach_mm: Annotated[float, Interval(ge=0, le=50)] = 0.0
-    rounds: Annotated[int, Interval(ge=0, le=10)] = 2
+    rounds: Annotated[int, Interval(ge=0, le=10)] = 1
     within_mm: Annotated[float, Interval(gt=0, le=50)] = 0.5
 
     @property
@@ -83,17 +94,25 @@ class Hybrid:
 
     def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
         """Follow queries both ways from their frames, inside their limits."""
-        refiner = Refiner(video, queries, span, self.within_mm) if self.rounds else None
-        begun = refined_frames(queries, span)
-        total = begun + self.rounds * (refiner.size if refiner else 0)
+        found = yield from self.refined(video, queries, span)
+        return found.cells
+
+    def regions(self, video: Video, queries: Queries, span: range) -> Floats:
+        """Covariances of the errors of `track`, px^2; see `refining.Refined`."""
+        return finish(self.refined(video, queries, span)).covariances
+
+    def refined(self, video: Video, queries: Queries, span: range) -> Work[Refined]:
+        """Do as `track`, and say how far off each place may be."""
         guide = self._guide(video, queries, span, None)
-        start = yield from part(self._start(guide, video, queries, span), 0, begun, total)
-        if refiner is None or guide is None:
+        refiner = Refiner(video, queries, span, self.within_mm)
+        walk = walked_frames(queries, span)
+        total = walk + self.rounds * refiner.size
+        start = yield from part(self._start(guide, video, queries, span), 0, walk, total)
+        if self.rounds == 0 or guide is None:
             yield Progress(total, total)
-            return start
-        found = yield from part(
-            refiner.refine(start, guide, self.rounds), begun, total - begun, total
-        )
+            return Refined(start, np.full((*start.shape, 2, 2), np.nan))
+        work = refiner.refine(start, guide, self.rounds)
+        found = yield from part(work, walk, total - walk, total)
         yield Progress(total, total)
         return found
 
@@ -122,14 +141,14 @@ class Hybrid:
         frames = np.unique(asked)[:LOOKED_AT].tolist()
         if not frames:
             return None
-        reach = self.reach_mm
-        if reach <= 0.0:
-            fine = Grid.of(video.info, FINEST_MM)
-            seen = [fine.picture(video.frames(range(i, i + 1))[0]) for i in frames]
-            reach = reach_mm(np.stack(seen), fine.mm)
+        fine = Grid.of(video.info, FINEST_MM)
+        seen = [fine.picture(video.frames(range(i, i + 1))[0]) for i in frames]
+        grain = speckle_mm(np.stack(seen), fine.mm)
+        reach = self.reach_mm or reach_mm(grain)
         mm = reach / PX_PER_REACH if video.info.spacing_mm is not None else NOMINAL_MM
         grid = Grid.of(video.info, mm)
-        return Guide(grid, Support.reaching(reach / grid.mm), queries, memory)
+        support = Support.reaching(reach / grid.mm, grain / grid.mm)
+        return Guide(grid, support, queries, memory)
 
 
 def _nowhere(*_: object) -> Any:

@@ -27,12 +27,35 @@ STRETCH = 200
 THREADS = 2
 FEWEST = 3
 """Frames of a path that are worth comparing."""
+STATED, CHANGED = 2.2, 1.05
+"""What the smoother's covariance, and the squared distance by which comparing all frames
+moved a path, contribute to the scale of real errors; found on generated clips."""
+FREEDOM = 4.0
+"""Degrees of freedom of the Student-t distribution that real errors then have."""
+REGION = 3.9
+"""Factor from that scale to the covariance of normal errors with the same 90 % region."""
 
 
-def refined_frames(queries: Queries, span: range) -> int:
+def walked_frames(queries: Queries, span: range) -> int:
     """Frames that are walked through from the queries, at least 1."""
     first, last = queries.limits(span)
     return int(max(1, np.maximum(last - first, 0).max(initial=0)))
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Better paths.
+
+    Attributes
+    ----------
+    cells : Cells
+    covariances : float64 ndarray, shape (frames, points, 2, 2)
+        Px^2 of normal errors whose 90 % region holds the truth as often as that
+        of real errors; zero in the queries, NaN where a point is not seen.
+    """
+
+    cells: Cells
+    covariances: Floats
 
 
 @dataclass(frozen=True)
@@ -77,7 +100,7 @@ class Refiner:
         """Units of work of a round."""
         return len(self._stretches) * len(self._queries) + 1
 
-    def refine(self, start: Cells, guide: Guide, rounds: int) -> Work[Cells]:
+    def refine(self, start: Cells, guide: Guide, rounds: int) -> Work[Refined]:
         """Give better paths.
 
         Parameters
@@ -94,7 +117,7 @@ class Refiner:
         fused: Fused | None = None
         for turn in range(rounds):
             before = turn * self.size
-            found = _Evidence.none(*start.shape)
+            found = _Evidence.of_steps(start.shape, guide, self._span)
             yield from part(self._measured(paths, guide, found), before, self.size - 1, total)
             fused = yield from part(
                 _joined(found, paths, self._queries, self._span, guide),
@@ -105,7 +128,7 @@ class Refiner:
             known = np.isfinite(fused.xy)
             paths.centre[known] = fused.xy[known]
         assert fused is not None
-        return self._cells(start, paths, fused, guide)
+        return self._refined(start, paths, fused, guide)
 
     def _measured(self, paths: _Paths, guide: Guide, found: _Evidence) -> Work[None]:
         """Compare frames, stretch by stretch, points side by side."""
@@ -130,20 +153,23 @@ class Refiner:
         frames = self._video.frames(range(first + rows.start, first + rows.stop))
         return np.stack([guide.grid.picture(frame) for frame in frames])
 
-    def _cells(self, start: Cells, paths: _Paths, fused: Fused, guide: Guide) -> Cells:
-        info = self._video.info
-        xy = guide.grid.map.backward(paths.centre)
-        mm = guide.grid.mm
-        sure = confidence(fused.covariances * paths.doubt, self._within_mm, (mm, mm))
+    def _refined(self, start: Cells, paths: _Paths, fused: Fused, guide: Guide) -> Refined:
+        info, grid = self._video.info, guide.grid
+        xy = grid.map.backward(paths.centre)
+        moved = np.sum((paths.centre - grid.map.forward(start.xy)) ** 2, axis=-1)
+        scale = STATED * fused.covariances + CHANGED * moved[..., None, None] * np.eye(2)
+        sure = confidence(scale, self._within_mm, (grid.mm, grid.mm), FREEDOM)
         visible = start.visible & np.isfinite(sure) & inside(xy, info.width, info.height)
-        exact = _anchors(self._queries, self._span)
-        for row, column, place in exact:
-            xy[row, column], sure[row, column] = place, 1.0
+        for row, column, place in _anchors(self._queries, self._span):
+            xy[row, column], sure[row, column], scale[row, column] = place, 1.0, 0.0
             visible[row, column] |= start.present[row, column]
         xy = _held(xy, visible, self._queries.frame - self._span.start, start.present)
-        given = np.where(start.present, np.where(visible, sure, 0.0), np.nan)
         xy[~start.present] = np.nan
-        return Cells(xy, given.astype(np.float32), visible & start.present, start.source)
+        given = np.where(start.present, np.where(visible, sure, 0.0), np.nan)
+        cells = Cells(xy, given.astype(np.float32), visible & start.present, start.source)
+        to_frame = 1.0 / np.asarray(grid.map.factor)
+        region = REGION * scale * to_frame[:, None] * to_frame
+        return Refined(cells, np.where(visible[..., None, None], region, np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,23 +185,20 @@ class _Paths:
         Of each point: from the first to the last row in which it was seen.
     query : tuple of int
         Row of each point's query.
-    doubt : float
-        Factor from the smoother's covariance to that of real errors.
     """
 
     centre: Floats
     deformed: Floats
     rows: tuple[range, ...]
     query: tuple[int, ...]
-    doubt: float = 1.0
 
     @classmethod
     def of(cls, start: Cells, guide: Guide, queries: Queries, span: range) -> _Paths:
         """Paths of a tracker's answer, gaps bridged."""
         seen = start.visible
         deformed = np.tile(np.eye(2), (*seen.shape, 1, 1))
-        for (point, frame), matrix in guide.deformed.items():
-            deformed[frame - span.start, point] = matrix
+        for (point, _, frame), reached in guide.reached.items():
+            deformed[frame - span.start, point] = reached.deformed
         centre = np.where(seen[..., None], guide.grid.map.forward(start.xy), np.nan)
         rows = []
         for point in range(seen.shape[1]):
@@ -204,28 +227,26 @@ class _Evidence:
     step_covariance: Floats
 
     @classmethod
-    def none(cls, frames: int, points: int) -> _Evidence:
-        """Nothing known yet."""
-
-        def blank(rows: int, *more: int) -> Floats:
-            return np.full((max(rows, 0), points, *more), np.nan)
-
-        return cls(
-            blank(frames, 2),
-            blank(frames, 2, 2),
-            blank(frames - 1, 2),
-            blank(frames - 1, 2, 2),
+    def of_steps(cls, shape: tuple[int, int], guide: Guide, span: range) -> _Evidence:
+        """What is known from walking along the paths."""
+        frames, points = shape
+        place, place_covariance = (
+            np.full((frames, points, 2), np.nan),
+            np.full((frames, points, 2, 2), np.nan),
         )
+        step, covariance = place[1:].copy(), place_covariance[1:].copy()
+        for (point, here, there), reached in guide.reached.items():
+            row = min(here, there) - span.start
+            step[row, point] = reached.step if there > here else -reached.step
+            covariance[row, point] = reached.covariance
+        return cls(place, place_covariance, step, covariance)
 
     def put(self, task: _Task, match: GroupMatch) -> None:
         """Take in what was said of a task's rows."""
         skip = 0 if task.own else 1
         rows = slice(task.rows.start, task.rows.stop)
-        steps = slice(task.rows.start, task.rows.stop - 1)
         self.common[rows, task.point] = match.common[skip:]
         self.common_covariance[rows, task.point] = match.common_covariance[skip:]
-        self.step[steps, task.point] = match.step[skip:]
-        self.step_covariance[steps, task.point] = match.step_covariance[skip:]
 
 
 def _side_by_side(

@@ -121,7 +121,10 @@ def oriented_covariances(angle_rad: ArrayLike, along_px: ArrayLike, across_px: A
 
 
 def confidence(
-    covariances: ArrayLike, within: float, spacing_mm: tuple[float, float] | None = None
+    covariances: ArrayLike,
+    within: float,
+    spacing_mm: tuple[float, float] | None = None,
+    freedom: float = np.inf,
 ) -> Floats:
     """Probability that a place is less than a distance off.
 
@@ -133,6 +136,9 @@ def confidence(
         Distance, in mm when the spacing is given, else in px.
     spacing_mm : tuple of float, optional
         Mm per px in x and y.
+    freedom : float
+        Degrees of freedom of the errors' Student-t distribution, whose scale the
+        covariances then are; infinite for normal errors.
 
     Returns
     -------
@@ -143,7 +149,8 @@ def confidence(
     -----
     For a normal error with variances a and b along its main axes, the mean over
     all angles u of 1 - exp(-within^2 / (2 (a cos^2 u + b sin^2 u))). With a = b
-    that is the Rayleigh distribution. The midpoint rule over a quarter turn is
+    that is the Rayleigh distribution. With n degrees of freedom exp(-t / 2)
+    becomes (1 + t / n)^(-n / 2). The midpoint rule over a quarter turn is
     exact to about 1e-6.
     """
     scale = np.ones(2) if spacing_mm is None else np.asarray(spacing_mm, dtype=np.float64)
@@ -153,7 +160,9 @@ def confidence(
     found = np.zeros(large.shape)
     for c, s in zip(np.cos(angle) ** 2, np.sin(angle) ** 2, strict=True):
         variance = np.maximum(c * large + s * small, 1e-300)
-        found -= np.expm1(-0.5 * within**2 / variance)
+        ratio = within**2 / variance
+        log = -0.5 * ratio if np.isinf(freedom) else -0.5 * freedom * np.log1p(ratio / freedom)
+        found -= np.expm1(log)
     return np.asarray(found / NODES)
 
 
