@@ -98,7 +98,11 @@ class _View:
 
     def shown(self, template: Singles) -> Singles:
         """The template in every frame, ``[frames, rows * columns]``."""
-        return squares(template.reshape(self._side, self._side), self._x, self._y)
+        picture = template.reshape(self._side, self._side)
+        at = zip(self._x, self._y, strict=True)
+        return np.stack(
+            [squares(picture, *(c.reshape(self._shape) for c in xy)).ravel() for xy in at]
+        )
 
     def first(self, grey: Singles, template: Singles) -> Singles:
         """A still picture to begin with."""
