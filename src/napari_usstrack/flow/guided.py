@@ -14,6 +14,7 @@ from napari_usstrack.core.tracker import Memory, Queries
 from napari_usstrack.flow.chain import Grey, Landing
 from napari_usstrack.flow.local_affine import LocalAffine
 from napari_usstrack.flow.opencv import opencv
+from napari_usstrack.flow.recurrence import thumbnail
 from napari_usstrack.flow.registration import Registered, Templates, register
 from napari_usstrack.flow.squares import places, squares
 from napari_usstrack.flow.support import Grid, Support
@@ -188,6 +189,8 @@ class Guide:
         self._trails: dict[int, Trail] = {}
         self.reached: dict[tuple[int, int, int], Reached] = {}
         """By point, frame it came from and frame it came to."""
+        self.thumbs: dict[int, Singles] = {}
+        """Every frame that was walked through, very small."""
 
     def prepare(self, here: Grey, there: Grey) -> None:
         """Compute dense flow beforehand."""
@@ -246,6 +249,9 @@ class Guide:
         """Correct where points landed and say how far that is to be believed."""
         motion = moved.motion
         assert isinstance(motion, Moved)
+        for index, frame in ((here, frames[0]), (there, frames[1])):
+            if index not in self.thumbs:
+                self.thumbs[index] = thumbnail(self.views.of(frame).small)
         trails = [self._trail(point, here, frames[0]) for point in points.tolist()]
         centre = self.grid.map.forward(moved.xy)
         deformed = (np.eye(2) + motion.gradient) @ np.stack([each.deformed for each in trails])

@@ -106,7 +106,7 @@ class Hybrid:
         guide = self._guide(video, queries, span, None)
         refiner = Refiner(video, queries, span, self.within_mm)
         walk = walked_frames(queries, span)
-        total = walk + self.rounds * refiner.size
+        total = walk + (self.rounds + 1) * refiner.size
         start = yield from part(self._start(guide, video, queries, span), 0, walk, total)
         if self.rounds == 0 or guide is None:
             yield Progress(total, total)

@@ -16,6 +16,7 @@ from napari_usstrack.core.tracks import Cells
 from napari_usstrack.core.video import Video
 from napari_usstrack.flow.group_match import GroupMatch, group_match
 from napari_usstrack.flow.guided import Guide
+from napari_usstrack.pipelines.closing import Cycles, Loop, close
 from napari_usstrack.smoothing.fusion import Fused, Measured, fusing
 from napari_usstrack.smoothing.uncertainty import confidence
 
@@ -113,10 +114,11 @@ class Refiner:
             How often frames are compared.
         """
         paths = _Paths.of(start, guide, self._queries, self._span)
-        total = rounds * self.size
+        total = (rounds + 1) * self.size
+        yield from part(self._closed(paths, guide, start.shape), 0, self.size, total)
         fused: Fused | None = None
         for turn in range(rounds):
-            before = turn * self.size
+            before = (turn + 1) * self.size
             found = _Evidence.of_steps(start.shape, guide, self._span)
             yield from part(self._measured(paths, guide, found), before, self.size - 1, total)
             fused = yield from part(
@@ -129,6 +131,37 @@ class Refiner:
             paths.centre[known] = fused.xy[known]
         assert fused is not None
         return self._refined(start, paths, fused, guide)
+
+    def _closed(self, paths: _Paths, guide: Guide, shape: tuple[int, int]) -> Work[None]:
+        """Hold paths through several cycles to the first one."""
+        cycles = Cycles.of(guide, set(paths.query), self._span.start)
+        found = _Evidence.of_steps(shape, guide, self._span)
+        loops = []
+        for point, (rows, query) in enumerate(zip(paths.rows, paths.query, strict=True)):
+            later, partner = cycles.rows(query, rows)
+            if later.size:
+                loops.append(Loop(point, later, partner))
+        if not loops:
+            yield Progress(1, 1)
+            return
+
+        def load(rows: range) -> Grey:
+            return self._pictures(rows, guide)
+
+        path = paths.centre, paths.deformed
+        total = len(loops) * len(self._stretches) + 1
+        matches = close(loops, self._stretches, load, *path, guide, THREADS)
+        for done, (point, at, closed) in enumerate(matches, 1):
+            found.common[at, point] = closed.place
+            found.common_covariance[at, point] = closed.covariance
+            known = np.isfinite(closed.place).all(axis=-1)
+            paths.deformed[at[known], point] = closed.deformed[known]
+            yield Progress(min(done, total - 1), total)
+        fused = yield from part(
+            _joined(found, paths, self._queries, self._span, guide), total - 1, 1, total
+        )
+        known = np.isfinite(fused.xy)
+        paths.centre[known] = fused.xy[known]
 
     def _measured(self, paths: _Paths, guide: Guide, found: _Evidence) -> Work[None]:
         """Compare frames, stretch by stretch, points side by side."""
