@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_usstrack.flow.opencv import opencv
-from napari_usstrack.flow.registration import Templates, register
+from napari_usstrack.flow.registration import Registered, Templates, register
 from napari_usstrack.flow.squares import Crops
 from napari_usstrack.flow.support import Support
 
@@ -23,7 +23,7 @@ LEAST_PEAK = 0.3
 """Correlation of frames one cycle apart, on average, from which motion counts as periodic."""
 LEAST_ALIKE = 0.5
 """Correlation of two frames from which they count as the same phase."""
-SOONEST = 0.6
+SOONEST = 0.85
 """Share of a cycle that must lie between two frames in the same phase."""
 LEAST_LIKENESS = 0.4
 ROOM = 1.0
@@ -133,12 +133,36 @@ class Closed:
     deformed: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Where a point is thought to be, row by row, and how its tissue has deformed.
+
+    Attributes
+    ----------
+    centre : float64 ndarray, shape (n, 2)
+        Px.
+    deformed : float64 ndarray, shape (n, 2, 2)
+    """
+
+    centre: Floats
+    deformed: Floats
+
+    def of(self, rows: Indices) -> Path:
+        """Some rows of it."""
+        return Path(self.centre[rows], self.deformed[rows])
+
+    def and_(self, other: Path) -> Path:
+        """Both, one after the other."""
+        return Path(
+            np.concatenate([self.centre, other.centre]),
+            np.concatenate([self.deformed, other.deformed]),
+        )
+
+
 def closing_match(
-    first: Grey,
-    later: Grey,
+    first: tuple[Grey, Path],
+    later: tuple[Grey, Path],
     partner: Indices,
-    centre: Floats,
-    deformed: Floats,
     support: Support,
     mm: float,
 ) -> Closed:
@@ -146,16 +170,12 @@ def closing_match(
 
     Parameters
     ----------
-    first : uint8 ndarray, shape (m, height, width)
-        Pictures of the first cycle.
-    later : uint8 ndarray, shape (n, height, width)
-        Pictures of later frames.
+    first : uint8 ndarray, shape (m, height, width), and Path
+        Pictures of the first cycle, and the point's path there.
+    later : uint8 ndarray, shape (n, height, width), and Path
+        Pictures of later frames, and the path so far.
     partner : intp ndarray, shape (n,)
         Row of `first` in the same phase.
-    centre : float64 ndarray, shape (m, 2)
-        Path of the point in the first cycle, px.
-    deformed : float64 ndarray, shape (m, 2, 2)
-        Deformation of its tissue there.
     support : Support
     mm : float
         Side of a pixel.
@@ -163,26 +183,34 @@ def closing_match(
     Notes
     -----
     The search begins where the point was in the first cycle, so errors gathered
-    since do not matter.
+    since do not matter; and once more where the path is. Only where the former
+    finds the tissue more alike does it say anything.
     """
-    at = np.concatenate([centre, centre[partner]])
-    how = np.concatenate([deformed, deformed[partner]])
-    crops = Crops([first, later], at, how, support)
-    seen = crops.squares(crops.grey, np.arange(len(first)), centre, deformed)
-    rows = np.arange(len(first), len(at))
-    found = register(
-        Templates.of(seen, support).of_rows(partner),
-        lambda place, shape: crops.squares(crops.grey, rows, place, shape),
-        at[rows],
-        how[rows],
-        support,
-    )
-    turn = how[rows]
-    place = at[rows] + np.einsum("nij,nj->ni", turn, found.shift)
-    far = np.hypot(*found.shift.T) > ROOM * support.reach_px
-    place[far | (found.likeness < LEAST_LIKENESS)] = np.nan
-    own = MATCH[0] * support.grain_px**2 * found.covariance + (MATCH[1] / mm) ** 2 * np.eye(2)
-    change = np.clip(found.gradient, -MOST_CHANGE, MOST_CHANGE)
+    pictures, path = first
+    anew = path.of(partner)
+    every = path.and_(anew)
+    whole = every.and_(later[1])
+    crops = Crops([pictures, later[0]], whole.centre, whole.deformed, support)
+    seen = crops.squares(crops.grey, np.arange(len(pictures)), path.centre, path.deformed)
+    wanted = Templates.of(seen, support).of_rows(partner)
+    rows = np.arange(len(pictures), len(every.centre))
+
+    def found(start: Path) -> Registered:
+        return register(
+            wanted,
+            lambda place, shape: crops.squares(crops.grey, rows, place, shape),
+            start.centre,
+            start.deformed,
+            support,
+        )
+
+    match, stay = found(anew), found(later[1])
+    turn = anew.deformed
+    place = anew.centre + np.einsum("nij,nj->ni", turn, match.shift)
+    far = np.hypot(*match.shift.T) > ROOM * support.reach_px
+    place[far | (match.likeness < np.maximum(LEAST_LIKENESS, stay.likeness))] = np.nan
+    own = MATCH[0] * support.grain_px**2 * match.covariance + (MATCH[1] / mm) ** 2 * np.eye(2)
+    change = np.clip(match.gradient, -MOST_CHANGE, MOST_CHANGE)
     return Closed(
         place, np.asarray(turn @ own @ turn.transpose(0, 2, 1)), turn @ (np.eye(2) + change)
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_usstrack.flow.guided import Guide
-from napari_usstrack.flow.recurrence import Closed, closing_match, levelled, partners, period
+from napari_usstrack.flow.recurrence import Closed, Path, closing_match, levelled, partners, period
 
 Floats = NDArray[np.float64]
 Grey = NDArray[np.uint8]
@@ -105,12 +105,11 @@ def close(
 
     def do(loop: Loop, rows: Indices, partner: Indices, later: Grey, stretch: range) -> Closed:
         first = np.arange(partner.min(), partner.max() + 1)
+        path = Path(centre[:, loop.point], deformed[:, loop.point])
         return closing_match(
-            known[first[0] - span.start : first[-1] + 1 - span.start],
-            later[rows - stretch.start],
+            (known[first[0] - span.start : first[-1] + 1 - span.start], path.of(first)),
+            (later[rows - stretch.start], path.of(rows)),
             partner - first[0],
-            centre[first, loop.point],
-            deformed[first, loop.point],
             guide.support,
             guide.grid.mm,
         )
