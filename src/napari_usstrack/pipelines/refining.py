@@ -17,6 +17,7 @@ from napari_usstrack.core.video import Video
 from napari_usstrack.flow.group_match import GroupMatch, group_match
 from napari_usstrack.flow.guided import Guide
 from napari_usstrack.pipelines.closing import Cycles, Loop, close
+from napari_usstrack.pipelines.neighbours import agreed
 from napari_usstrack.smoothing.fusion import Fused, Measured, fusing
 from napari_usstrack.smoothing.uncertainty import confidence
 
@@ -188,15 +189,17 @@ class Refiner:
 
     def _refined(self, start: Cells, paths: _Paths, fused: Fused, guide: Guide) -> Refined:
         info, grid = self._video.info, guide.grid
-        xy = grid.map.backward(paths.centre)
         moved = np.sum((paths.centre - grid.map.forward(start.xy)) ** 2, axis=-1)
         scale = STATED * fused.covariances + CHANGED * moved[..., None, None] * np.eye(2)
+        per_axis = 0.5 * np.trace(scale, axis1=-2, axis2=-1)
+        query = self._queries.frame - self._span.start
+        xy = grid.map.backward(agreed(paths.centre, per_axis, query, guide.support.reach_px))
         sure = confidence(scale, self._within_mm, (grid.mm, grid.mm), FREEDOM)
         visible = start.visible & np.isfinite(sure) & inside(xy, info.width, info.height)
         for row, column, place in _anchors(self._queries, self._span):
             xy[row, column], sure[row, column], scale[row, column] = place, 1.0, 0.0
             visible[row, column] |= start.present[row, column]
-        xy = _held(xy, visible, self._queries.frame - self._span.start, start.present)
+        xy = _held(xy, visible, query, start.present)
         xy[~start.present] = np.nan
         given = np.where(start.present, np.where(visible, sure, 0.0), np.nan)
         cells = Cells(xy, given.astype(np.float32), visible & start.present, start.source)
