@@ -16,6 +16,7 @@ from napari_usstrack.flow.local_affine import LocalAffine
 from napari_usstrack.flow.opencv import opencv
 from napari_usstrack.flow.recurrence import thumbnail
 from napari_usstrack.flow.registration import Registered, Templates, register
+from napari_usstrack.flow.seeds import search
 from napari_usstrack.flow.squares import places, squares
 from napari_usstrack.flow.support import Grid, Support
 
@@ -34,6 +35,8 @@ LOST_ALIKE = 0.15
 """And below which the point is lost."""
 STILL_ALIKE = 0.35
 """Correlation with the first picture that is needed to be held to it."""
+APART, SURELY_ALIKE = 0.15, 0.98
+"""How far away, in reaches, sparse flow must lead to be tried, where that is not needless."""
 MOST_STRETCH, MOST_CHANGE = 0.15, 0.3
 STEP, MATCH = (2.0, 0.03), (30.0, 0.1)
 """Error of a step and of a match: factor of the stated variance, and mm beside it."""
@@ -72,6 +75,7 @@ class View:
     """A frame as it is compared: on the grid, and small for dense flow."""
 
     frame: Grey
+    grey: Grey
     picture: Singles
     small: Grey
 
@@ -136,7 +140,7 @@ class Views:
             if self.small.after != self.small.before:
                 cv2 = opencv()
                 small = cv2.resize(picture, self.small.after, interpolation=cv2.INTER_AREA)
-            known = View(frame, picture.astype(np.float32), np.ascontiguousarray(small))
+            known = View(frame, picture, picture.astype(np.float32), np.ascontiguousarray(small))
             self._remember(self._recent, id(frame), known)
         return known
 
@@ -204,8 +208,9 @@ class Guide:
         start = self.grid.map.forward(xy)
         led = self._led(here, there, start)
         before, after = self.views.of(here).picture, self.views.of(there).picture
-        seen = squares(before, *places(start, still, self.support))
-        found = _compare(Templates.of(seen, self.support), after, led, still, self.support)
+        seen = Templates.of(squares(before, *places(start, still, self.support)), self.support)
+        found = _compare(seen, after, led, still, self.support)
+        led, found = self._otherwise(here, there, start, seen, led, found)
         astray = (found.likeness < LEAST_ALIKE) | self._far(found.shift)
         landed = led + np.where(astray[:, None], 0.0, found.shift)
         stretch = np.where(astray[:, None, None], 0.0, found.gradient)
@@ -229,6 +234,30 @@ class Guide:
         x, y = small.forward(start).astype(np.float32).T
         moved = cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(start + moved.reshape(-1, 2) / small.factor)
+
+    def _otherwise(
+        self,
+        here: Grey,
+        there: Grey,
+        start: Floats,
+        seen: Templates,
+        led: Floats,
+        found: Registered,
+    ) -> tuple[Floats, Registered]:
+        """Where sparse flow leads elsewhere, take what is more alike."""
+        one, other = self.views.of(here), self.views.of(there)
+        window = 2 * round(self.support.reach_px) + 1
+        sought, good = search(one.grey, other.grey, start, window)
+        apart = np.hypot(*(sought - led - found.shift).T) > APART * self.support.reach_px
+        rows = np.flatnonzero(apart & good & (found.likeness < SURELY_ALIKE))
+        if not rows.size:
+            return led, found
+        still = np.tile(np.eye(2), (len(rows), 1, 1))
+        new = _compare(seen.of_rows(rows), other.picture, sought[rows], still, self.support)
+        better = new.likeness > found.likeness[rows]
+        led = led.copy()
+        led[rows[better]] = sought[rows[better]]
+        return led, found.replaced(rows[better], new.of(better))
 
     def _far(self, shift: Floats) -> NDArray[np.bool_]:
         return np.asarray(np.hypot(*shift.T) * self.grid.mm > ROOM_MM)

@@ -45,6 +45,20 @@ class Registered:
     covariance: Floats
     likeness: Floats
 
+    def of(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Registered:
+        """Some of them."""
+        return Registered(*(getattr(self, name)[rows] for name in PARTS))
+
+    def replaced(self, rows: NDArray[np.intp], others: Registered) -> Registered:
+        """These with some rows put in their place."""
+        parts = [getattr(self, name).copy() for name in PARTS]
+        for part, name in zip(parts, PARTS, strict=True):
+            part[rows] = getattr(others, name)
+        return Registered(*parts)
+
+
+PARTS = ("shift", "gradient", "covariance", "likeness")
+
 
 @dataclass(frozen=True, eq=False)
 class Templates:
