@@ -173,7 +173,7 @@ def _difference(sought: Singles, seen: Singles, weight: Singles) -> tuple[Single
     own = np.einsum("np,np->n", weighed, sought) + np.float32(1e-6)
     shared = np.einsum("np,np->n", np.broadcast_to(weighed, seen.shape), seen)
     other = np.einsum("np,np->n", weight * seen, seen)
-    other += np.float32(1e-6)
+    other += np.float32(LEAST_GREY**2) * weight.sum(axis=1)
     left = seen * np.sqrt(own / other)[:, None]
     left -= sought
     return left, shared / np.sqrt(own * other)

@@ -28,6 +28,8 @@ COARSE_MM = 4.0
 """Structure coarser than this does not count as speckle."""
 FARTHEST_PX = 60
 LEAST_GREY = 5.0
+ROUNDING = 1e-9
+"""Mean square, where 1 is usual, of flat pictures."""
 BASE_MM, PER_WIDTH, MOST_MM = 2.7, 0.7, 6.0
 
 
@@ -65,7 +67,12 @@ class Grid:
         if self.map.after == self.map.before:
             return frame
         cv2 = opencv()
-        return np.asarray(cv2.resize(frame, self.map.after, interpolation=cv2.INTER_AREA))
+        shrunk = tuple(min(sides) for sides in zip(self.map.before, self.map.after, strict=True))
+        out = cv2.resize(frame, shrunk, interpolation=cv2.INTER_AREA)
+        if shrunk != self.map.after:
+            # where only one axis grows, INTER_AREA would put the other one elsewhere
+            out = cv2.resize(out, self.map.after, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +188,7 @@ def speckle_mm(pictures: NDArray[np.uint8], mm: float) -> float:
     for picture in pictures:
         fine = _levelled(picture, COARSE_MM / mm)
         total += np.fft.irfft2(np.abs(np.fft.rfft2(fine)) ** 2, fine.shape)
-    if total[0, 0] <= 0.0:
+    if total[0, 0] <= ROUNDING * total.size:
         return 0.0
     like = np.fft.fftshift(total / total[0, 0]).astype(np.float32)
     middle_y, middle_x = (side // 2 for side in like.shape)
