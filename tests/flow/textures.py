@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 WAVES = 120
-CONTRAST = 40.0
+STRENGTH = 40.0 * np.sqrt(2.0 / WAVES)
 STRAIGHT = np.eye(2)
 
 
@@ -27,21 +27,25 @@ class Texture:
     seed: int = 0
     grain_px: tuple[float, float] = (2.5, 2.5)
 
-    def at(self, xy: Floats) -> Floats:
-        """Grey values at places ``[..., 2]``, mean 0."""
+    def waves(self) -> tuple[Floats, Floats]:
+        """Wave numbers ``[waves, 2]`` and phases."""
         random = np.random.default_rng(self.seed)
         number = random.normal(size=(WAVES, 2)) / np.asarray(self.grain_px)
-        phase = random.uniform(0.0, 2.0 * np.pi, WAVES)
-        flat = np.asarray(xy).reshape(-1, 2)
-        grey = np.cos(flat @ number.T + phase).sum(axis=1) * np.sqrt(2.0 / WAVES)
-        return CONTRAST * grey.reshape(np.shape(xy)[:-1])
+        return number, random.uniform(0.0, 2.0 * np.pi, WAVES)
+
+    def at(self, xy: Floats) -> Floats:
+        """Grey values at places ``[n, 2]``, mean 0."""
+        number, phase = self.waves()
+        return STRENGTH * np.cos(xy @ number.T + phase).sum(axis=1)
 
     def seen(self, size, shift=(0.0, 0.0), turned=STRAIGHT, about=(0.0, 0.0)) -> Floats:
         """The picture ``[y, x]`` of (width, height) px, moved: turned about a place and shifted."""
-        width, height = size
-        x, y = np.meshgrid(np.arange(float(width)), np.arange(float(height)))
-        back = np.stack([x, y], axis=-1) - np.asarray(shift) - about
-        return self.at(back @ np.linalg.inv(turned).T + about)
+        number, phase = self.waves()
+        moved = number @ np.linalg.inv(turned)
+        phase = phase + number @ np.asarray(about) - moved @ (np.asarray(shift) + about)
+        across = np.exp(1j * (np.arange(size[0])[:, None] * moved[:, 0] + phase))
+        down = np.exp(1j * np.arange(size[1])[:, None] * moved[:, 1])
+        return STRENGTH * (down @ across.T).real
 
 
 def grey8(picture: Floats) -> NDArray[np.uint8]:
