@@ -323,9 +323,22 @@ def _joined(
     for row, column, place in _anchors(queries, span):
         exact[row, column] = guide.grid.map.forward(place)
     measured = Measured.from_tracks(exact, np.zeros((2, 2)), "manual").and_(
-        _measured(found.common, found.common_covariance, "common")
+        _measured(_bent(found.common, exact, paths.query), found.common_covariance, "common")
     )
     return fusing(found.step, found.step_covariance, measured, calibrate=False)
+
+
+def _bent(places: Floats, exact: Floats, query: tuple[int, ...]) -> Floats:
+    """Matches with the query, moved so that they meet other anchors, linearly in between."""
+    out, every = places.copy(), np.arange(len(places))
+    for point, row in enumerate(query):
+        off = exact[:, point] - places[:, point]
+        if row in every:
+            off[row] = 0.0
+        at = np.flatnonzero(np.isfinite(off).all(axis=-1))
+        for axis in range(2) if at.size > 1 else ():
+            out[:, point, axis] += np.interp(every, at, off[at, axis])
+    return out
 
 
 def _measured(xy: Floats, covariance: Floats, kind: str) -> Measured:
