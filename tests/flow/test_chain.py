@@ -196,3 +196,98 @@ def test_a_lost_point_is_taken_back_only_when_the_method_is_sure(sure, regained)
 
     cells = finish(follow(step, video, queries([0]), range(8), Source.FLOW, patience=3))
     assert cells.visible[5:, 0].any() == regained
+
+
+# --- prepared pairs --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [2, 3, CHUNK + 1, 2 * CHUNK + 3])
+def test_every_pair_is_prepared_once_in_order_and_before_its_step(length):
+    video, _ = counting(length)
+    told: list[tuple[str, int, int]] = []
+
+    def prepare(here, there):
+        told.append(("ready", here.item(), there.item()))
+
+    def step(here, there, xy, motion):
+        told.append(("step", here.item(), there.item()))
+        return by_one([])(here, there, xy, motion)
+
+    middle = length // 2
+    finish(follow(step, video, queries([middle]), range(length), Source.FLOW, prepare=prepare))
+    forward = [(f, f + 1) for f in range(middle, length - 1)]
+    pairs = forward + [(f, f - 1) for f in range(middle, 0, -1)]
+    for word in ("ready", "step"):
+        assert [(here, there) for kind, here, there in told if kind == word] == pairs
+    for pair in pairs:
+        assert told.index(("ready", *pair)) < told.index(("step", *pair))
+
+
+def test_preparing_changes_no_answer_and_no_picture():
+    video, asked = counting(2 * CHUNK + 3)
+    seen = []
+    span, points = range(2 * CHUNK + 3), queries([4, 9])
+    plain = finish(follow(by_one([]), video, points, span, Source.FLOW))
+    once = list(asked)
+    asked.clear()
+    work = follow(
+        by_one([]), video, points, span, Source.FLOW, prepare=lambda *pair: seen.append(pair)
+    )
+    assert finish(work).equals(plain)
+    assert asked == once
+    assert all(here.item() + 1 == there.item() for here, there in seen[: 2 * CHUNK - 2])
+
+
+def test_the_next_pair_is_prepared_by_another_thread_while_one_is_in_use():
+    video, _ = counting(10)
+    second, threads, stepped = threading.Event(), [], []
+
+    def prepare(here, _there):
+        threads.append(threading.current_thread())
+        if here.item() == 1:
+            second.set()
+
+    def step(here, there, xy, motion):
+        stepped.append(here.item())
+        assert second.wait(5)
+        return by_one([])(here, there, xy, motion)
+
+    work = follow(step, video, queries([0]), range(10), Source.FLOW, prepare=prepare)
+    next(work)
+    assert stepped == [0]
+    work.close()
+    assert len(threads) <= 3
+    assert threading.current_thread() not in threads
+    assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("bad", [0, 3, 8])
+def test_an_error_while_preparing_reaches_the_caller_and_leaves_no_thread(bad):
+    video, _ = counting(10)
+    before = set(threading.enumerate())
+    stepped = []
+
+    def prepare(here, _there):
+        if here.item() == bad:
+            raise UsstrackError("no flow")
+
+    def step(here, there, xy, motion):
+        stepped.append(here.item())
+        return by_one([])(here, there, xy, motion)
+
+    work = follow(step, video, queries([0]), range(10), Source.FLOW, prepare=prepare)
+    with pytest.raises(UsstrackError, match="no flow"):
+        finish(work)
+    assert stepped == list(range(bad))
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("yields", [0, 1, 5, 9])
+def test_closing_ends_the_thread_that_prepares(yields):
+    video, _ = counting(10)
+    before = set(threading.enumerate())
+    work = follow(by_one([]), video, queries([0]), range(10), Source.FLOW, prepare=lambda *_: None)
+    for _ in range(yields):
+        next(work)
+    work.close()
+    assert set(threading.enumerate()) <= before

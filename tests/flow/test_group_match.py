@@ -22,9 +22,8 @@ def truth() -> np.ndarray:
 def clip(noise: float = 3.0) -> np.ndarray:
     random = np.random.default_rng(0)
     path = truth()
-    return np.stack(
-        [grey8(TISSUE.seen(SIZE, at - path[0]) + random.normal(0, noise, SIZE[::-1])) for at in path]
-    )
+    grain = random.normal(0.0, noise, (COUNT, *SIZE[::-1]))
+    return grey8(np.stack([TISSUE.seen(SIZE, at - path[0]) for at in path]) + grain)
 
 
 def mistaken(size_px: float = 0.6) -> np.ndarray:
@@ -131,9 +130,7 @@ def test_a_query_in_a_block_put_in_front_gives_the_same(split):
     rest = np.r_[:QUERY, QUERY + 1 : COUNT]
     order = np.r_[QUERY, rest]
     together = matched([frames[order]], centre[order], query=0)
-    apart = matched(
-        [frames[order][:split], frames[order][split:]], centre[order], query=0
-    )
+    apart = matched([frames[order][:split], frames[order][split:]], centre[order], query=0)
     np.testing.assert_allclose(apart.common, together.common, atol=1e-4)
     np.testing.assert_allclose(together.common[1:], matched().common[rest], atol=0.02)
 
