@@ -75,6 +75,13 @@ def test_places_are_told_relative_to_the_query():
     np.testing.assert_allclose(moved, np.broadcast_to([0.5, -0.3], moved.shape), atol=0.1)
 
 
+def test_an_error_that_all_frames_but_the_query_share_is_found():
+    biased = truth() + [0.6, -0.4]
+    biased[QUERY] = truth()[QUERY]
+    found = matched(centre=biased).common[others]
+    np.testing.assert_allclose(found, truth()[others], atol=0.15)
+
+
 def test_places_are_turned_with_the_tissue():
     path, middle = truth(), np.array([55.0, 45.0])
     turns = np.linspace(0.0, 1.2, COUNT)

@@ -58,6 +58,15 @@ def test_a_step_finds_a_shift(shift):
     assert landing.confidence.min() > 0.95
 
 
+def test_dense_flow_of_shrunken_pictures_leads_as_far():
+    size = (2 * guided.LONGEST_PX, 120)
+    wide = VideoInfo(2, *size, Calibration(spacing_mm=(MM, MM)))
+    here, there = (grey8(Texture(1, (4.0, 4.0)).seen(size, at)) for at in ((0, 0), (11.0, -7.0)))
+    xy = np.array([[300.0, 60.0], [100.5, 55.0]])
+    landing = guide(ask(xy), info=wide).step(here, there, xy)
+    np.testing.assert_allclose(landing.xy - xy, np.tile([11.0, -7.0], (2, 1)), atol=0.1)
+
+
 def test_a_step_tells_how_tissue_stretches():
     stretch = np.array([[1.03, 0.02], [-0.01, 0.98]])
     there = grey8(TISSUE.seen(SIZE, (0.5, 0.2), stretch, POINTS[0]))

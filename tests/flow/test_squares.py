@@ -67,9 +67,9 @@ def test_crops_show_the_squares_of_whole_pictures():
 
 
 def test_crops_leave_room_for_squares_that_move_a_little():
-    frames, (centre, deformed) = clip(), path()
+    frames, centre, deformed = clip(), np.tile(np.array(SIZE) / 2, (COUNT, 1)), still(COUNT)
     crops = Crops([frames], centre, deformed, SUPPORT)
-    moved = centre + [module.ROOM_PX, -module.ROOM_PX]
+    moved = centre + [3.0, -3.0]
     seen = crops.squares(crops.grey, np.arange(COUNT), moved, deformed)
     wanted = [
         squares(f, *places(moved[i : i + 1], deformed[i : i + 1], SUPPORT))[0]
@@ -115,3 +115,14 @@ def test_more_frames_than_fit_one_sheet(sheet, monkeypatch):
     monkeypatch.setattr(module, "TALLEST_PX", sheet * crops.shape[0])
     parts = crops.squares(crops.grey, asked, centre, deformed)
     np.testing.assert_allclose(parts, whole, atol=1e-2)
+
+
+def test_more_rows_than_opencv_addresses():
+    count, side = 900, 41
+    frames = (np.arange(count) % 251).astype(np.uint8)[:, None, None] * np.ones((1, side, side))
+    centre = np.tile([20.0, 20.0], (count, 1))
+    crops = Crops([frames.astype(np.uint8)], centre, 2.9 * still(count), SUPPORT)
+    assert count * crops.shape[0] > 2**15
+    asked = np.arange(5, count)
+    seen = crops.squares(crops.grey, asked, centre[5:], still(count)[5:])
+    np.testing.assert_array_equal(seen, np.broadcast_to(frames[5:, :1, 0], seen.shape))

@@ -109,6 +109,20 @@ def test_anchors_of_other_points_and_outside_the_limits_do_not_matter():
     np.testing.assert_allclose(short.cells.xy[:13, 0], before.cells.xy[:13, 0], atol=1e-3)
 
 
+@pytest.mark.parametrize(("span", "column"), [(range(10), 0), (range(5, 16), 1)], ids=str)
+def test_an_anchor_outside_the_span_does_not_matter(span, column):
+    frames, both, _ = two_anchors("drift", (2.0, 0.0))
+    alone = refined(frames, both.select([column]), span)
+    found = refined(frames, both, span)
+    np.testing.assert_allclose(found.cells.xy[:, column], alone.cells.xy[:, 0], atol=1e-3)
+
+
+def test_between_anchors_that_disagree_places_are_less_sure():
+    agreed, apart = (two_anchors("drift", (off, 0.0))[:2] for off in (0.0, 1.5))
+    sure = [refined(*case).cells.confidence[8:13, 0] for case in (agreed, apart)]
+    assert (sure[1] < sure[0] - 0.05).all()
+
+
 # --- points that cannot be seen --------------------------------------------------------------
 
 
