@@ -254,7 +254,7 @@ class Guide:
             return led, found
         still = np.tile(np.eye(2), (len(rows), 1, 1))
         new = _compare(seen.of_rows(rows), other.picture, sought[rows], still, self.support)
-        better = new.likeness > found.likeness[rows]
+        better = (new.likeness > found.likeness[rows]) & (new.likeness >= LEAST_ALIKE)
         led = led.copy()
         led[rows[better]] = sought[rows[better]]
         return led, found.replaced(rows[better], new.of(better))
