@@ -97,6 +97,15 @@ def test_a_point_whose_tissue_is_gone_is_lost():
     assert landing.confidence[1] == 0.0
 
 
+def test_tissue_is_hardly_ever_seen_in_noise():
+    here, random = grey8(TISSUE.seen(SIZE)), np.random.default_rng(0)
+    x, y = np.meshgrid(np.arange(30.0, 91.0, 12.0), np.arange(26.0, 75.0, 12.0))
+    xy = np.stack([x.ravel(), y.ravel()], axis=-1)
+    noise = random.integers(0, 256, (6, *here.shape), dtype=np.uint8)
+    found = [guide(ask(xy)).step(here, there, xy).found.mean() for there in noise]
+    assert np.mean(found) < 0.2
+
+
 def test_a_point_that_leaves_the_picture_is_lost():
     here, there = moving(-6.0, 0.0, 2)
     edge = np.array([[3.0, 50.0], [60.0, 50.0]])
