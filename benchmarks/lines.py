@@ -38,7 +38,7 @@ from napari_usstrack.pipelines.bench.observers import (
 )
 
 COLUMNS = ("angle_deg", "length_mm", "angle_change_deg", "length_change_mm")
-FLOWS = ("tissue-flow", "lucas-kanade")
+FLOWS = ("hybrid", "tissue-flow", "lucas-kanade")
 FIRST_SEED, FRAMES, SIZE = 73001, 40, (320, 380)
 MADE = ("fascicle-2", "fascicle-3")
 
@@ -47,7 +47,7 @@ def methods() -> dict[str, Tracker]:
     """All rows, by name."""
     found: dict[str, Tracker] = {"lines-only": LinesOnly()}
     for name in FLOWS:
-        found[name] = trackers.make(name)
+        found[name] = trackers.make(name, {"lines": False})
         found[f"{name} + lines"] = trackers.make(name, {"lines": True})
     return found
 

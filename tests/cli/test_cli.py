@@ -113,7 +113,7 @@ def test_info_of_the_embedded_cine(usstrack):
 def test_track(usstrack, clip, points, tmp_path, moving):
     output = tmp_path / "tracks.csv"
     ran = usstrack(
-        *("track", clip, "-p", points, "-o", output, "--set", "window=21"),
+        *("track", clip, "-p", points, "-o", output, "--set", "reach_mm=1"),
         *("--mm-per-px", "0.1", "--fps", "50"),
     )
     assert ran.code == 0
@@ -130,9 +130,10 @@ def test_track(usstrack, clip, points, tmp_path, moving):
 
 
 def test_track_tells_how_it_was_done_beside_the_table(usstrack, clip, points, tmp_path):
-    usstrack("track", clip, "-p", points, "-o", tmp_path / "t.csv", "--set", "window=21")
+    usstrack("track", clip, "-p", points, "-o", tmp_path / "t.csv", "--set", "rounds=2")
     told = json.loads((tmp_path / "t.csv.json").read_text())
-    assert told["steps"][0]["settings"]["window"] == 21
+    assert told["steps"][0]["method"] == "hybrid"
+    assert told["steps"][0]["settings"]["rounds"] == 2
     assert told["clip"]["name"] == "clip.npy"
 
 
@@ -157,7 +158,9 @@ def test_track_range_and_direction(usstrack, clip, points, tmp_path, words, fram
     [
         (["-m", "tissue-flow"], True),
         (["-m", "tissue-flow", "--mm-per-px", "0.1"], False),
-        ([], False),
+        (["-m", "lucas-kanade"], False),
+        ([], True),
+        (["--mm-per-px", "0.1"], False),
     ],
 )
 def test_a_method_that_goes_by_mm_asks_for_the_scale(
@@ -179,7 +182,7 @@ def test_track_names_points_that_were_lost(usstrack, tmp_path, moving, points):
 
 def test_fill(usstrack, clip, points, tmp_path):
     output = tmp_path / "f.csv"
-    ran = usstrack("fill", clip, "-p", points, "-o", output, "--set", "window=21")
+    ran = usstrack("fill", clip, "-p", points, "-o", output, "--set", "rounds=0")
     assert ran.code == 0
     np.testing.assert_array_equal(positions(output, "base")[[0, 7]], [(50, 35), (57, 31.5)])
     assert sum(bool(r["x"]) for r in rows(output)) == 8 + 1
@@ -189,12 +192,12 @@ def test_fill(usstrack, clip, points, tmp_path):
 
 def test_a_table_of_tracks_can_be_corrected_and_filled_again(usstrack, clip, points, tmp_path):
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
-    usstrack("fill", clip, "-p", points, "-o", first, "--set", "window=21")
+    usstrack("fill", clip, "-p", points, "-o", first)
     lines = first.read_text().splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("3,,base"))
     lines[at] = "3,,base,55.0,35.0,,,,1,manual,,point"
     first.write_text("\n".join(lines) + "\n")
-    usstrack("fill", clip, "-p", first, "-o", second, "--set", "window=21")
+    usstrack("fill", clip, "-p", first, "-o", second)
     path = positions(second, "base")
     np.testing.assert_array_equal(path[[0, 3, 7]], [(50, 35), (55, 35), (57, 31.5)])
     assert np.linalg.norm(path[2] - (52, 34)) > 0.5
@@ -365,12 +368,12 @@ def test_points_that_cannot_be_used(usstrack, tmp_path, clip, text, words, comma
 BAD_WORDS = [
     (["--method", "magic"], "no method 'magic'"),
     (["--set", "windw=31"], "no setting 'windw'"),
-    (["--set", "window"], "--set takes NAME=VALUE, as in window=31; got 'window'"),
+    (["--set", "window"], "--set takes NAME=VALUE, as in rounds=2; got 'window'"),
     (["--set", "window="], "--set takes NAME=VALUE"),
     (["--set", "=31"], "--set takes NAME=VALUE"),
-    (["--set", "window=wide"], "Setting 'window'"),
-    (["--set", "window=3"], "Setting 'window'"),
-    (["--set", "lost_px=nan"], "Setting 'lost_px'"),
+    (["--set", "rounds=many"], "Setting 'rounds'"),
+    (["--set", "rounds=11"], "Setting 'rounds'"),
+    (["--set", "within_mm=nan"], "Setting 'within_mm'"),
     (["--mm-per-px", "wide"], "--mm-per-px cannot be 'wide'"),
     (["--mm-per-px", "0.1,0"], "--mm-per-px cannot be '0.1,0'"),
     (["--mm-per-px", "nan"], "--mm-per-px cannot be 'nan'"),
@@ -414,9 +417,9 @@ def test_output_that_cannot_be_written(usstrack, tmp_path, clip, points, command
 
 
 def test_output_is_checked_before_the_long_work(usstrack, tmp_path, clip, points, monkeypatch):
-    from napari_usstrack.flow.lucas_kanade import LucasKanade
+    from napari_usstrack.pipelines.hybrid import Hybrid
 
-    monkeypatch.setattr(LucasKanade, "step", lambda *_: pytest.fail("tracked for nothing"))
+    monkeypatch.setattr(Hybrid, "track", lambda *_: pytest.fail("tracked for nothing"))
     for command in ("track", "fill"):
         assert_one_sentence(usstrack(command, clip, "-p", points, "-o", tmp_path), "cannot be")
 
@@ -439,12 +442,12 @@ def test_demo_in_a_place_that_is_taken(usstrack, tmp_path):
 
 
 def test_a_failure_halfway_leaves_no_part_behind(usstrack, tmp_path, clip, points, monkeypatch):
-    from napari_usstrack.flow.lucas_kanade import LucasKanade
+    from napari_usstrack.flow.guided import Guide
 
     def fail(*_):
         raise UsstrackError("The disk was unplugged.")
 
-    monkeypatch.setattr(LucasKanade, "step", fail)
+    monkeypatch.setattr(Guide, "step", fail)
     ran = usstrack("track", clip, "-p", points, "-o", tmp_path / "out.csv")
     assert_one_sentence(ran, "The disk was unplugged.")
     assert not list(tmp_path.glob("out*"))
@@ -613,7 +616,8 @@ def alone(*words: object, **options) -> subprocess.CompletedProcess[str]:
 
 
 def test_program_success_and_failure(clip, points, tmp_path):
-    ran = alone("track", clip, "-p", points, "-o", tmp_path / "t.csv", cwd=tmp_path)
+    words = ("-o", tmp_path / "t.csv", "--mm-per-px", "0.1")
+    ran = alone("track", clip, "-p", points, *words, cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert len(rows(tmp_path / "t.csv")) == 16
     ran = alone("info", tmp_path / "nowhere.mp4", env={**os.environ, "COLUMNS": "40"})

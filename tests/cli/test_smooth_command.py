@@ -18,7 +18,7 @@ QUICK = ("--set", "patch_px=21")
 def raw(tmp_path, clip, points, usstrack) -> Path:
     """Tracks of two points, with jitter added to the first."""
     path = tmp_path / "raw.csv"
-    ran = usstrack("track", clip, "-p", points, "-o", path, "--set", "window=21", "--fps", "50")
+    ran = usstrack("track", clip, "-p", points, "-o", path, "--fps", "50")
     assert ran.code == 0
     lines = path.read_text().splitlines()
     for at, line in enumerate(lines):
@@ -102,7 +102,7 @@ def project(clip) -> Path:
     """A project with two runs beside the clip."""
     with Session.open(clip, fps=50.0) as session:
         session.place("tip", 0, (40, 40))
-        session.track(options={"window": 21})
+        session.track(method="lucas-kanade", options={"window": 21})
         session.track(run="again", options={"window": 25})
         return session.save()
 

@@ -23,7 +23,7 @@ TABLE = "frame,point,x,y\n0,a,40,40\n0,b,50,35\n"
 
 @pytest.fixture(scope="module")
 def expected():
-    return usstrack.track(CLIP.frames, ROWS, window=21)
+    return usstrack.track(CLIP.frames, ROWS, method="lucas-kanade", window=21)
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ def test_arrays_in_tracks_out(expected):
 
 @pytest.mark.parametrize("kind", [str, Path])
 def test_paths(files, expected, kind):
-    tracks = usstrack.track(kind(files / "clip.npy"), kind(files / "points.csv"), window=21)
+    tracks = usstrack.track(
+        kind(files / "clip.npy"), kind(files / "points.csv"), method="lucas-kanade", window=21
+    )
     np.testing.assert_array_equal(tracks.xy, expected.xy)
     assert tracks.names == ("a", "b")
     assert tracks.video.name == "clip.npy"
@@ -59,28 +61,36 @@ def test_paths(files, expected, kind):
     ids=["mapping", "mapping of arrays", "array", "lists"],
 )
 def test_points_in_any_form(points, expected):
-    np.testing.assert_array_equal(usstrack.track(CLIP.frames, points, window=21).xy, expected.xy)
+    np.testing.assert_array_equal(
+        usstrack.track(CLIP.frames, points, method="lucas-kanade", window=21).xy, expected.xy
+    )
 
 
 def test_tracks_serve_as_points(expected):
-    again = usstrack.track(CLIP.frames, expected, window=21)
+    again = usstrack.track(CLIP.frames, expected, method="lucas-kanade", window=21)
     np.testing.assert_array_equal(again.xy, expected.xy)
 
 
 def test_an_open_clip(expected):
     video = usstrack.open_video(CLIP.frames)
-    np.testing.assert_array_equal(usstrack.track(video, ROWS, window=21).xy, expected.xy)
+    np.testing.assert_array_equal(
+        usstrack.track(video, ROWS, method="lucas-kanade", window=21).xy, expected.xy
+    )
 
 
 def test_dask_arrays_are_read_lazily(expected):
     da = pytest.importorskip("dask.array")
     lazy = da.from_array(CLIP.frames, chunks=(3, 70, 90))
-    np.testing.assert_array_equal(usstrack.track(lazy, ROWS, window=21).xy, expected.xy)
+    np.testing.assert_array_equal(
+        usstrack.track(lazy, ROWS, method="lucas-kanade", window=21).xy, expected.xy
+    )
 
 
 def test_colour_clips_are_tracked_in_grey(expected):
     rgb = np.repeat(CLIP.frames[..., None], 3, axis=-1)
-    np.testing.assert_allclose(usstrack.track(rgb, ROWS, window=21).xy, expected.xy, atol=1e-6)
+    np.testing.assert_allclose(
+        usstrack.track(rgb, ROWS, method="lucas-kanade", window=21).xy, expected.xy, atol=1e-6
+    )
 
 
 def test_range_and_direction_are_handed_on():
@@ -91,11 +101,13 @@ def test_range_and_direction_are_handed_on():
 def test_progress_is_reported():
     seen = []
     usstrack.track(CLIP.frames, ROWS, report=seen.append)
-    assert (seen[-1].done, seen[-1].total) == (7, 7)
+    assert seen[-1].done == seen[-1].total > 0
 
 
 def test_scale_and_rate(expected):
-    tracks = usstrack.track(CLIP.frames, ROWS, mm_per_px=0.1, fps=50, window=21)
+    tracks = usstrack.track(
+        CLIP.frames, ROWS, mm_per_px=0.1, fps=50, method="lucas-kanade", window=21
+    )
     assert tracks.video.spacing_mm == (0.1, 0.1)
     assert tracks.video.fps == pytest.approx(50)
     np.testing.assert_array_equal(tracks.xy, expected.xy)
@@ -124,7 +136,7 @@ def test_fill_pins_both_ends():
     from napari_usstrack.core import edits
 
     labels = edits.put(labels, 7, "a", ends[1]).apply(labels)
-    tracks = usstrack.fill(CLIP.frames, labels, window=21)
+    tracks = usstrack.fill(CLIP.frames, labels, method="lucas-kanade", window=21)
     np.testing.assert_array_equal(tracks.xy[[0, 7], 0], ends)
     assert tracks.present.all()
     assert (tracks.source[1:7] == Source.FLOW).all()
@@ -195,7 +207,7 @@ def test_csv_there_and_back(tmp_path, expected):
 def test_project_there_and_back(files, expected):
     clip = usstrack.open_video(files / "clip.npy", mm_per_px=0.1)
     labels = usstrack.load(files / "points.csv", clip)
-    run = usstrack.track(clip, labels, window=21)
+    run = usstrack.track(clip, labels, method="lucas-kanade", window=21)
     target = files / "clip.npy.usstrack.json"
     usstrack.save(Project(labels, {"track": run}), target)
     for opened in (usstrack.load(target, clip), usstrack.load(target)):

@@ -105,17 +105,17 @@ def test_points_of_a_contour_are_held_to_it():
 
 @pytest.mark.parametrize("value", [True, "true", "yes", 1])
 def test_every_method_takes_lines_as_a_setting(value):
-    made = trackers.make(options={"lines": value, "window": "31"})
+    made = trackers.make("lucas-kanade", {"lines": value, "window": "31"})
     assert made == WithLines(LucasKanade(window=31))
-    assert trackers.make(options=made.settings) == made
+    assert trackers.make("lucas-kanade", made.settings) == made
     assert made.traits.name == "lucas-kanade"
     assert fill_ticket(labels(0, 5), made) != fill_ticket(labels(0, 5), made.tracker)
 
 
 def test_lines_may_be_refused():
-    assert trackers.make(options={"lines": "false"}) == LucasKanade()
+    assert trackers.make("lucas-kanade", {"lines": "false"}) == LucasKanade()
     with pytest.raises(UsstrackError, match=r"'lines' of method 'lucas-kanade' cannot be 'often'"):
-        trackers.make(options={"lines": "often"})
+        trackers.make("lucas-kanade", {"lines": "often"})
 
 
 def test_a_benchmark_runs_lines_with_a_method_and_alone():

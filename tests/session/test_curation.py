@@ -283,7 +283,7 @@ def test_rejecting_what_is_not_there_is_no_change(session):
 
 
 def test_a_correction_of_a_run_is_proposed_over_it(session):
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     assert session.curation.base == "track"
     assert session.curation.shown.present.all()
     run = session.runs["track"]
@@ -295,14 +295,14 @@ def test_a_correction_of_a_run_is_proposed_over_it(session):
 
 
 def test_a_new_result_replaces_what_was_proposed(session):
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     session.place("tip", 4, (46, 38))
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     assert proposed_frames(session) == []
 
 
 def test_recolouring_a_point_of_the_run_keeps_proposals(session):
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     session.place("tip", 4, (46, 38))
     session.describe_point("tip", colour="#ff0000")
     assert proposed_frames(session) == [1, 2, 3, 5, 6, 7]

@@ -13,7 +13,7 @@ from napari_usstrack.io.array_video import array_video
 from napari_usstrack.pipelines.queries import Stretch
 from napari_usstrack.session import Job, Session, run_in_place
 
-SMALL = {"options": {"window": 21}}
+SMALL = {"method": "lucas-kanade", "options": {"window": 21}}
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_filling_one_frame_gives_what_filling_all_gives(session):
     session.frame = 3
     session.review.fill("this frame", ["a"])
     alone = session.curation.proposals.xy[3, 0]
-    session.fill(options=SMALL)
+    session.fill(method="lucas-kanade", options=SMALL)
     np.testing.assert_array_equal(alone, session.runs["fill"].xy[3, 0])
 
 
@@ -93,7 +93,7 @@ def test_filling_without_labels_says_so():
 
 
 def test_copying_a_run_keeps_what_a_person_set(session):
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     session.review.copy("track", "whole clip", ["a"])
     assert session.annotations.source[6, 0] == Source.MANUAL
     assert (session.annotations.source[[1, 2, 7], 0] == Source.ACCEPTED).all()
@@ -103,7 +103,7 @@ def test_copying_a_run_keeps_what_a_person_set(session):
 
 
 def test_a_merge_does_what_its_preview_said_once(session):
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     made = session.review.plan_merge("track", "fill missing")
     assert made.counts.added == 13
     session.review.merge("track", made)
@@ -115,7 +115,7 @@ def test_a_merge_does_what_its_preview_said_once(session):
 
 
 def test_thinning_for_training(session):
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     session.review.merge("track", session.review.plan_merge("track", "fill missing"))
     session.review.decimate("whole clip", ["a", "b"], 3)
     assert np.flatnonzero(session.annotations.by_hand[:, 0]).tolist() == [0, 3, 6]
@@ -126,7 +126,7 @@ def test_thinning_for_training(session):
 
 def spoiled(session):
     """A track with one frame of point a far off."""
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     run = session.runs["track"]
     xy = run.xy.copy()
     xy[4, 0] += (9, 0)
@@ -159,7 +159,7 @@ def test_ways_of_placing(session):
 
 
 def test_copying_replaces_labels_only_where_asked(session):
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     session.place_all("moved", {(frame, "a"): (20, 20) for frame in range(8)})
     session.review.interval = range(2, 4)
     with pytest.raises(UsstrackError, match="set by hand"):
@@ -172,10 +172,10 @@ def test_copying_replaces_labels_only_where_asked(session):
 
 
 def test_tracking_a_part_keeps_the_run_elsewhere(session):
-    session.track(options=SMALL)
+    session.track(method="lucas-kanade", options=SMALL)
     before = session.runs["track"]
     session.place_all("move a", {(0, "a"): (30, 30)})
-    session.track(options=SMALL, start=0, stop=3, names=["a"], keep=True)
+    session.track(method="lucas-kanade", options=SMALL, start=0, stop=3, names=["a"], keep=True)
     changed = (session.runs["track"].xy != before.xy).any(axis=-1)
     assert np.flatnonzero(changed[:, 0]).tolist() == [0, 1, 2, 3]
     assert not changed[:, 1].any()

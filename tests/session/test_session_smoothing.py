@@ -25,7 +25,7 @@ def opened(runner=None, fps: float | None = FPS) -> Session:
 @pytest.fixture
 def session() -> Session:
     session = opened()
-    session.track(options={"window": 21})
+    session.track(method="lucas-kanade", options={"window": 21})
     return session
 
 
@@ -33,7 +33,7 @@ def session() -> Session:
 def queued() -> tuple[Session, Queue]:
     queue = Queue()
     session = opened(queue)
-    session.track(options={"window": 21})
+    session.track(method="lucas-kanade", options={"window": 21})
     queue.jobs.pop().finish()
     return session, queue
 
@@ -160,7 +160,7 @@ def test_refusals_come_before_the_work(session):
     with pytest.raises(UsstrackError, match=r"set window_s to 0\.16 or less"):
         session.smooth(options={"window_s": 1.0})
     untimed = opened(fps=None)
-    untimed.track(options={"window": 21})
+    untimed.track(method="lucas-kanade", options={"window": 21})
     with pytest.raises(UsstrackError, match="Set scale or frame rate"):
         untimed.smooth(**SAVGOL)
 

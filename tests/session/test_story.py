@@ -14,7 +14,7 @@ from napari_usstrack.core.tracks import Source
 from napari_usstrack.io.array_video import array_video
 from napari_usstrack.session import Session
 
-SMALL = {"options": {"window": 21}}
+SMALL = {"method": "lucas-kanade", "options": {"window": 21}}
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_what_a_clip_gets_while_it_is_hidden_shows_when_it_comes_back(dock) -> N
     dock.add_points()
     dock.bench.session.place_all("label", {(0, "a"): (48.0, 40.0)})
     first, _ = open_second(dock)
-    first.session.track(options={"window": 21})
+    first.session.track(method="lucas-kanade", options={"window": 21})
     assert len(first.layers) > 1
     assert not any(layer.visible for layer in first.layers)
     dock.bench.show_frame(9)

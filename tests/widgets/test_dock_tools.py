@@ -66,6 +66,7 @@ def test_chosen_rows_become_a_line_in_one_step(window) -> None:
 
 def test_track_can_hold_points_to_their_lines(qtbot, window) -> None:
     _, dock = window
+    dock.tracking.method.value = "tissue-flow"
     assert "lines" not in dock.tracking.options
     dock.tracking.lines.value = True
     assert dock.tracking.options["lines"] is True
@@ -76,6 +77,39 @@ def test_track_can_hold_points_to_their_lines(qtbot, window) -> None:
     run = dock.bench.session.runs["track"]
     assert run.log[-1].settings["lines"] is True
     assert run.points[0].kind == "line"
+
+
+def test_the_first_method_holds_points_to_lines_until_told_otherwise(window, qtbot) -> None:
+    _, dock = window
+    assert dock.tracking.method.value == "hybrid"
+    assert dock.tracking.lines.value is True
+    assert dock.tracking.options["lines"] is True
+    assert "lines" not in dock.tracking.settings
+    dock.tracking.lines.value = False
+    dock.tracking.track.clicked.emit(True)
+    qtbot.waitUntil(lambda: not dock.bench.session.busy, timeout=60_000)
+    assert dock.bench.session.runs["track"].log[-1].settings["lines"] is False
+    dock.tracking.method.value = "dense-flow"
+    dock.tracking.method.value = "hybrid"
+    assert dock.tracking.lines.value is True
+
+
+def test_after_a_correction_the_stretch_is_filled_again_by_the_method_chosen(window, qtbot) -> None:
+    _, dock = window
+    session = dock.bench.session
+    dock.tracking.proposals.value = "hybrid"
+    session.curation.propagating = True
+    session.place("a", 7, (48.0, 40.0))
+    session.review.fill("whole clip", ["a"])
+    qtbot.waitUntil(lambda: not session.curation.busy, timeout=20_000)
+    before = session.curation.shown.xy[:, 0].copy()
+    session.place("a", 4, tuple(before[4] + (3.0, -2.0)))
+    qtbot.waitUntil(lambda: not session.curation.busy, timeout=20_000)
+    shown = session.curation.shown
+    after = shown.xy[:, shown.column("a")]
+    np.testing.assert_array_equal(after[[0, 4, 7]], [before[0], before[4] + (3.0, -2.0), before[7]])
+    assert np.isfinite(after).all()
+    assert np.linalg.norm(after[3] - before[3]) > 0.3
 
 
 def test_a_taken_name_is_refused_and_the_table_shows_the_old_one(window) -> None:
@@ -192,7 +226,7 @@ def test_two_clips_keep_their_own_work(window, qtbot, clip) -> None:
     dock.clip.image.value = viewer.layers["other"]
     assert dock.bench is not first
     assert dock.points.next.choices == ("a new point",)
-    first.session.track(options={"window": 21})
+    first.session.track(method="lucas-kanade", options={"window": 21})
     qtbot.waitUntil(lambda: not first.session.busy, timeout=10_000)
     assert "Done" not in dock.tracking.status.text()
     dock.clip.image.value = first.image

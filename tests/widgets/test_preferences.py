@@ -73,6 +73,18 @@ def test_the_methods_to_choose_from_are_those_there_are(manifest) -> None:
     assert tuple(method.enum) == trackers.names()
 
 
+def test_a_stored_choice_stays(plugin_settings, npe2pm, manifest, page) -> None:
+    from napari.settings import get_plugin_settings
+
+    assert preferences().method == trackers.DEFAULT
+    page.tracking.method = "lucas-kanade"
+    stored = page.config_path.read_text()
+    assert "method: lucas-kanade" in stored
+    again = type(page)(page.config_path)
+    assert again.tracking.method == "lucas-kanade"
+    assert get_plugin_settings(PLUGIN).tracking.method == preferences().method == "lucas-kanade"
+
+
 def test_without_a_page_the_defaults_hold(plugin_settings) -> None:
     assert preferences() == Preferences()
     watch = PreferenceWatch()

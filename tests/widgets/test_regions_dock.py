@@ -30,7 +30,7 @@ def dock(make_napari_viewer, qtbot, monkeypatch, clip_file):
     dock.add_points()
     session = dock.bench.session
     session.place_all("label", {(0, "a"): (48.0, 40.0), (0, "b"): (30.0, 30.0)})
-    session.track(options={"window": 21})
+    session.track(method="lucas-kanade", options={"window": 21})
     session.place_all("label", {(4, "a"): (40.0, 40.0), (6, "b"): (40.0, 30.0)})
     yield dock
     dock.close_benches()

@@ -19,7 +19,7 @@ def bench(clip_file, monkeypatch):
     npe2.PluginManager.instance().discover()
     bench = Bench(open_video(clip_file))
     bench.bench.label().add([[0, 40.0, 48.0], [0, 30.25, 31.5]])
-    bench.session.track(options={"window": 21})
+    bench.session.track(method="lucas-kanade", options={"window": 21})
     bench.bench.hidden = ["p2"]
     yield bench
     bench.bench.close()

@@ -172,7 +172,7 @@ def test_any_image_layer_gives_the_same_tracks(clip, make: str) -> None:
         placement = Placement(4, 0, (1,))
     opened = Bench(data, placement, **options)
     opened.session.place("a", 0, (48.0, 40.0))
-    opened.session.track(options={"window": 21})
+    opened.session.track(method="lucas-kanade", options={"window": 21})
     truth = clip.truth(np.array([[48.0, 40.0]]))[:, 0]
     np.testing.assert_allclose(opened.session.runs["track"].xy[:, 0], truth, atol=0.35)
     (tails,) = opened.layers("run-tracks")
@@ -245,7 +245,7 @@ def test_removing_run_layers_and_tracking_again_shows_them_again(opened) -> None
     opened.bench.reference = "track"
     for layer in opened.layers("run-points"):
         opened.viewer.layers.remove(layer)
-    opened.session.track(options={"window": 21})
+    opened.session.track(method="lucas-kanade", options={"window": 21})
     (points,) = opened.layers("run-points")
     assert points.visible
 
@@ -253,7 +253,7 @@ def test_removing_run_layers_and_tracking_again_shows_them_again(opened) -> None
 def looked_at(clip_file, **view) -> Bench:
     opened = Bench(open_video(clip_file))
     opened.bench.label().add([[0, 40.0, 48.0]])
-    opened.session.track(options={"window": 21})
+    opened.session.track(method="lucas-kanade", options={"window": 21})
     opened.bench.look(View(**view))
     return opened
 
@@ -303,7 +303,7 @@ def test_a_view_never_reaches_the_tracker(clip_file) -> None:
     plain = looked_at(clip_file)
     before = plain.session.runs["track"]
     plain.bench.look(View(Crop(10, 5, 60, 50), True, 3.0))
-    plain.session.track(options={"window": 21})
+    plain.session.track(method="lucas-kanade", options={"window": 21})
     assert plain.session.runs["track"].equals(before)
     plain.bench.close()
 
@@ -332,7 +332,7 @@ def test_the_frame_stays_when_scale_or_rate_change(clip_file) -> None:
 def test_hidden_points_are_hidden_everywhere(opened) -> None:
     layer = opened.bench.label()
     layer.add([[0, 40.0, 48.0], [0, 20.0, 30.0]])
-    opened.session.track(options={"window": 21})
+    opened.session.track(method="lucas-kanade", options={"window": 21})
     opened.bench.reference = "track"
     opened.bench.hidden = {"p1"}
     assert layer.shown.tolist() == [False, True]
@@ -344,7 +344,7 @@ def test_hidden_points_are_hidden_everywhere(opened) -> None:
 
 def test_a_renamed_point_keeps_labels_and_track_and_undoes_as_one(opened) -> None:
     opened.bench.label().add([[0, 40.0, 48.0], [0, 20.0, 30.0]])
-    opened.session.track(options={"window": 21})
+    opened.session.track(method="lucas-kanade", options={"window": 21})
     count = len(opened.session.history)
     opened.session.rename_point("p1", "apex")
     assert opened.session.annotations.names == ("apex", "p2")
@@ -356,7 +356,7 @@ def test_a_renamed_point_keeps_labels_and_track_and_undoes_as_one(opened) -> Non
 
 def test_a_removed_point_leaves_labels_and_run(opened) -> None:
     opened.bench.label().add([[0, 40.0, 48.0], [0, 20.0, 30.0]])
-    opened.session.track(options={"window": 21})
+    opened.session.track(method="lucas-kanade", options={"window": 21})
     opened.bench.reference = "track"
     opened.session.remove_point("p1")
     (points,) = opened.layers("run-points")
@@ -376,7 +376,7 @@ def test_an_adopted_layer_with_another_scale_keeps_its_places(clip) -> None:
 
 def test_preferences_set_sizes_tails_and_author(opened) -> None:
     opened.bench.label().add([[0, 40.0, 48.0]])
-    opened.session.track(options={"window": 21})
+    opened.session.track(method="lucas-kanade", options={"window": 21})
     opened.bench.reference = "track"
     opened.bench.prefer(Preferences(author="rater 1", tail_frames=7, marker_percent=10.0))
     (tails,) = opened.layers("run-tracks")

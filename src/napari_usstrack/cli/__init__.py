@@ -88,13 +88,13 @@ def info(
 
 @app.command(
     epilog="Example: usstrack track trial01.mp4 --points points.csv --output tracks.csv "
-    "--set window=31 --mm-per-px 0.0883"
+    "--set reach_mm=1.5 --mm-per-px 0.0883"
 )
 def track(
     clip: Clip,
     points: Points,
     output: Output,
-    method: Method = "lucas-kanade",
+    method: Method = "hybrid",
     settings: Settings = None,
     start: Annotated[int | None, typer.Option(help="First frame to track, from 0.")] = None,
     stop: Annotated[int | None, typer.Option(help="Last frame to track, included.")] = None,
@@ -121,7 +121,7 @@ def fill(
     clip: Clip,
     points: Points,
     output: Output,
-    method: Method = "lucas-kanade",
+    method: Method = "hybrid",
     settings: Settings = None,
     extend: Annotated[
         bool, typer.Option("--extend", help="Also track before the first and after the last label.")

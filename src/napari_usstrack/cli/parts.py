@@ -73,7 +73,7 @@ def options(settings: list[str] | None) -> dict[str, str]:
     pairs = [setting.partition("=") for setting in settings or []]
     for name, equals, value in pairs:
         if not (name and equals and value):
-            raise UsstrackError(f"--set takes NAME=VALUE, as in window=31; got '{name}{equals}'.")
+            raise UsstrackError(f"--set takes NAME=VALUE, as in rounds=2; got '{name}{equals}'.")
     return {name: value for name, _, value in pairs}
 
 

@@ -14,7 +14,7 @@ from napari_usstrack.core.errors import UsstrackError
 
 EVALUATE_EXAMPLE = "Example: usstrack evaluate tracks.csv truth.csv --fps 61 --plots plots"
 BENCHMARK_EXAMPLE = (
-    "Example: usstrack benchmark --methods lucas-kanade:window=21,tissue-flow --sets clips "
+    "Example: usstrack benchmark --methods hybrid,lucas-kanade:window=21 --sets clips "
     "--data clips --output results"
 )
 INTERRUPTED = 130

@@ -19,9 +19,11 @@ from napari_usstrack.core.tracks import Cells, arrays_of
 FEWEST = 4
 CLOSED = 1.5
 """Ends nearer than this many usual distances between neighbours are neighbours, too."""
-STIFFNESS = 0.3
-"""Weight of bends against a sure point: of a wave over fourteen points a hundredth is
-lost, over eight a tenth, of what changes from point to point most."""
+STIFFNESS, USUAL = 0.3, 17
+"""Weight of bends against a sure point in a contour of so many points or more: of a wave
+over fourteen points a hundredth is lost, over eight a tenth, of what changes from point
+to point most. With fewer points it falls by their fourth power, so that a wave over the
+same share of the contour loses as much, however many points it is drawn with."""
 LEAST_WEIGHT, LOST_WEIGHT, NO_WEIGHT = 0.05, 0.01, 1e-6
 OUTLYING, LEAST_OFF_MM, AGREEING = 4.0, 1.5, 0.5
 """A point does not count when it is that many times further from the middle of its
@@ -113,7 +115,7 @@ def _bends(count: int, closed: bool) -> Floats:
         if closed or 0 < i < count - 1:
             rows[i, [i - 1, (i + 1) % count]] += 1.0
             rows[i, i] -= 2.0
-    return np.asarray(STIFFNESS * rows.T @ rows)
+    return np.asarray(STIFFNESS * min(1.0, count / USUAL) ** 4 * rows.T @ rows)
 
 
 def _single(motion: Floats, closed: bool) -> NDArray[np.bool_]:

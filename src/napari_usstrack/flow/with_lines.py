@@ -49,11 +49,16 @@ class WithLines:
 
     def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
         """Follow queries, then hold points of kind ``line`` and ``contour`` to their groups."""
-        if not {"line", "contour"} & set(queries.kind):
-            return (yield from self.tracker.track(video, queries, span))
-        size = len(span)
-        cells = yield from part(self.tracker.track(video, queries, span), 0, size, 2 * size)
-        return (yield from part(held(video, queries, cells, span), size, size, 2 * size))
+        return (yield from holding(self.tracker.track(video, queries, span), video, queries, span))
+
+
+def holding(work: Work[Cells], video: Video, queries: Queries, span: range) -> Work[Cells]:
+    """Do a tracker's work, then hold what it found; the work alone without lines and contours."""
+    if not {"line", "contour"} & set(queries.kind):
+        return (yield from work)
+    size = len(span)
+    cells = yield from part(work, 0, size, 2 * size)
+    return (yield from part(held(video, queries, cells, span), size, size, 2 * size))
 
 
 def held(video: Video, queries: Queries, cells: Cells, span: range) -> Work[Cells]:

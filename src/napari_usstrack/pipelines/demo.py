@@ -29,8 +29,6 @@ WALL = {
 }
 """Points on the wall of the embedded cine in frame 0: x, y in px."""
 
-SETTINGS = {"window": 25}
-
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
@@ -79,7 +77,7 @@ def run_demo(folder: Path) -> Work[DemoResult]:
     )
     tables.write_tracks(labels, paths.points, frames=range(1))
     count = video.info.frame_count
-    work = track(video, labels, trackers.make(trackers.DEFAULT, SETTINGS))
+    work = track(video, labels, trackers.make())
     run = yield from part(work, 0, count, 2 * count)
     tables.write_tracks(run, paths.csv)
     project.save(project.Project(labels, {"track": run}), paths.project)

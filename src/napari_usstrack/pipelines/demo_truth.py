@@ -19,7 +19,6 @@ from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.bench.derived import derived_errors
 from napari_usstrack.pipelines.evaluate import evaluate
 from napari_usstrack.pipelines.figures import Figure, find
-from napari_usstrack.pipelines.propagate import METHOD
 from napari_usstrack.pipelines.track import track
 
 
@@ -68,7 +67,7 @@ def _act(name: str, folder: Path) -> Work[Act]:
     truth = generated_truth(name)
     first = np.flatnonzero(truth.visible[0])
     truth = truth.select([truth.points[i].name for i in first])
-    run = yield from track(video, _labels(truth), trackers.make(METHOD, {}))
+    run = yield from track(video, _labels(truth), trackers.make())
     paths = {end: folder / f"{name}-{end}" for end in ("tracks.csv", "truth.csv", "tracks.png")}
     tables.write_tracks(run, paths["tracks.csv"])
     tables.write_tracks(truth, paths["truth.csv"])

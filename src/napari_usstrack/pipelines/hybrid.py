@@ -24,6 +24,7 @@ from napari_usstrack.flow.support import (
     reach_mm,
     speckle_mm,
 )
+from napari_usstrack.flow.with_lines import holding
 from napari_usstrack.pipelines.refining import Refined, Refiner, walked_frames
 
 Floats = NDArray[np.float64]
@@ -39,6 +40,8 @@ TRAITS = Traits(
 LOOKED_AT = 3
 """Frames from which the size of speckle is told."""
 FINEST_MM = 0.25
+SIZES = "", -1
+"""Where a memory keeps the scale, the grid and the support that its templates were cut with."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,9 @@ class Hybrid:
     within_mm : float
         Confidence is the probability of being less than so far off, mm (in
         clips without a scale a pixel of the working grid counts as 0.25 mm).
+    lines : bool
+        Whether points of one group and of kind line or contour are held to it
+        (`flow.with_lines`).
 
     Notes
     -----
@@ -81,6 +87,7 @@ class Hybrid:
     reach_mm: Annotated[float, Interval(ge=0, le=50)] = 0.0
     rounds: Annotated[int, Interval(ge=0, le=10)] = 1
     within_mm: Annotated[float, Interval(gt=0, le=50)] = 0.5
+    lines: bool = True
 
     @property
     def traits(self) -> Traits:
@@ -94,15 +101,18 @@ class Hybrid:
 
     def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
         """Follow queries both ways from their frames, inside their limits."""
-        found = yield from self.refined(video, queries, span)
-        return found.cells
+        found = self._found(video, queries, span)
+        return (yield from holding(found, video, queries, span) if self.lines else found)
+
+    def _found(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
+        return (yield from self.refined(video, queries, span)).cells
 
     def regions(self, video: Video, queries: Queries, span: range) -> Floats:
-        """Covariances of the errors of `track`, px^2; see `refining.Refined`."""
+        """Covariances of the errors of `track` without lines, px^2; see `refining.Refined`."""
         return finish(self.refined(video, queries, span)).covariances
 
     def refined(self, video: Video, queries: Queries, span: range) -> Work[Refined]:
-        """Do as `track`, and say how far off each place may be."""
+        """Do as `track` without lines, and say how far off each place may be."""
         guide = self._guide(video, queries, span, None)
         refiner = Refiner(video, queries, span, self.within_mm)
         walk = walked_frames(queries, span)
@@ -136,19 +146,27 @@ class Hybrid:
     def _guide(
         self, video: Video, queries: Queries, span: range, memory: Memory | None
     ) -> Guide | None:
-        """Sizes of what is compared; None when there is nothing to follow."""
+        """What moves the points; None when there is nothing to follow."""
         asked = queries.frame[(queries.frame >= span.start) & (queries.frame < span.stop)]
         frames = np.unique(asked)[:LOOKED_AT].tolist()
         if not frames:
             return None
+        known = None if memory is None else memory.get(SIZES)
+        if memory is not None and (known is None or known[0] != video.info.spacing_mm):
+            memory.clear()
+            known = memory[SIZES] = video.info.spacing_mm, self._sizes(video, frames)
+        grid, support = self._sizes(video, frames) if known is None else known[1]
+        return Guide(grid, support, queries, memory)
+
+    def _sizes(self, video: Video, frames: list[int]) -> tuple[Grid, Support]:
+        """How finely and how much tissue is compared, by the speckle in some frames."""
         fine = Grid.of(video.info, FINEST_MM)
         seen = [fine.picture(video.frames(range(i, i + 1))[0]) for i in frames]
         grain = speckle_mm(np.stack(seen), fine.mm)
         reach = self.reach_mm or reach_mm(grain)
         mm = reach / PX_PER_REACH if video.info.spacing_mm is not None else NOMINAL_MM
         grid = Grid.of(video.info, mm)
-        support = Support.reaching(reach / grid.mm, grain / grid.mm)
-        return Guide(grid, support, queries, memory)
+        return grid, Support.reaching(reach / grid.mm, grain / grid.mm)
 
 
 def _nowhere(*_: object) -> Any:

@@ -142,7 +142,8 @@ class Refiner:
             later, partner = cycles.rows(query, rows)
             if later.size:
                 loops.append(Loop(point, later, partner))
-        if not loops:
+        pinned = sum(1 for _ in _anchors(self._queries, self._span)) > len(self._queries)
+        if not (loops or pinned):
             yield Progress(1, 1)
             return
 
@@ -151,7 +152,7 @@ class Refiner:
 
         path = paths.centre, paths.deformed
         total = len(loops) * len(self._stretches) + 1
-        matches = close(loops, self._stretches, load, *path, guide, THREADS)
+        matches = close(loops, self._stretches, load, *path, guide, THREADS) if loops else ()
         for done, (point, at, closed) in enumerate(matches, 1):
             found.common[at, point] = closed.place
             found.common_covariance[at, point] = closed.covariance

@@ -94,7 +94,7 @@ def track(
     report : callable
         Called with `Progress`.
     **options
-        Settings of the method, such as ``window=31``.
+        Settings of the method, such as ``reach_mm=1.5``.
 
     Returns
     -------

@@ -11,12 +11,12 @@ from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Tracker
 from napari_usstrack.pipelines.options import validated, words_of
 
-DEFAULT = "lucas-kanade"
+DEFAULT = "hybrid"
 LINES = "lines"
 _HOMES = {
-    "lucas-kanade": ("napari_usstrack.flow.lucas_kanade", "LucasKanade"),
     "hybrid": ("napari_usstrack.pipelines.hybrid", "Hybrid"),
     "tissue-flow": ("napari_usstrack.flow.tissue", "TissueFlow"),
+    "lucas-kanade": ("napari_usstrack.flow.lucas_kanade", "LucasKanade"),
     "dense-flow": ("napari_usstrack.flow.dense", "DenseFlow"),
     "block-matching": ("napari_usstrack.flow.block_matching", "BlockMatching"),
 }

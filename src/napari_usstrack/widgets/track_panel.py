@@ -42,7 +42,7 @@ class TrackPanel(Form):
         self.lines = CheckBox(text="Measure lines, smooth contours")
         self.lines.tooltip = (
             "Points of one group and of kind line or contour (All points) are held to it: lines "
-            "are measured in every frame, without drift"
+            "are measured in every frame, without drift. On at first with the method hybrid"
         )
         self.first = SpinBox(name="first", max=0, tooltip="First frame to track")
         self.last = SpinBox(name="last", max=0, tooltip="Last frame to track")
@@ -57,6 +57,7 @@ class TrackPanel(Form):
         self.status = sentence(lines=2)
         self.settings: dict[str, SettingBox] = {}
         self._settings_form = Form()
+        self._holds_lines = False
         self.controls = Form()
         self._lay_out()
         self._meter = RateMeter()
@@ -92,7 +93,8 @@ class TrackPanel(Form):
     def options(self) -> dict[str, Any]:
         """Settings of the method."""
         told = {name: box.value for name, box in self.settings.items()}
-        return {**told, trackers.LINES: True} if self.lines.value else told
+        held = bool(self.lines.value)
+        return {**told, trackers.LINES: held} if held or self._holds_lines else told
 
     def prefer(self, wanted: Preferences) -> None:
         """Offer the preferred method and settings."""
@@ -137,7 +139,10 @@ class TrackPanel(Form):
         self.settings.clear()
         self._settings_form.clear()
         words = trackers.choices(self.method.value)
-        for name, value in self._preferred.options(self.method.value).items():
+        options = self._preferred.options(self.method.value)
+        self._holds_lines = trackers.LINES in options
+        self.lines.value = options.pop(trackers.LINES, False)
+        for name, value in options.items():
             box = setting_box(name, value, words.get(name, ()))
             self.settings[name] = box
             self._settings_form.row(setting_label(name), box)
