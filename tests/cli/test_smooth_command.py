@@ -103,7 +103,7 @@ def project(clip) -> Path:
     with Session.open(clip, fps=50.0) as session:
         session.place("tip", 0, (40, 40))
         session.track(method="lucas-kanade", options={"window": 21})
-        session.track(run="again", options={"window": 25})
+        session.track(run="again", method="lucas-kanade", options={"window": 25})
         return session.save()
 
 

@@ -11,7 +11,7 @@ from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.geometry import fit_line
 from napari_usstrack.core.tracker import Queries, finish
 from napari_usstrack.core.video import CallbackVideo, VideoInfo
-from napari_usstrack.flow.affine_kalman import GROUPS, AffineKalman
+from napari_usstrack.flow.affine_kalman import SIZES, AffineKalman, muscles
 from napari_usstrack.flow.affine_region import AffineRegion, applied, fit_affine, region_mask
 from napari_usstrack.io.array_video import array_video
 from napari_usstrack.synth.motion import contraction
@@ -69,6 +69,8 @@ def test_without_texture_nothing_moves():
 
 SIZE = (260, 420)
 COUNT = 10
+GROUPS = (slice(0, 7), slice(7, 14), slice(14, 23))
+ONE = np.full(2, MM)
 ANGLES = np.linspace(18.0, 30.0, COUNT)
 UPPER, LOWER = 40.0 + 0.5 * np.arange(COUNT), 225.0 - 1.0 * np.arange(COUNT)
 
@@ -123,7 +125,47 @@ def test_without_doubt_it_is_flow_alone():
 
 
 def test_other_queries_are_refused():
-    with pytest.raises(UsstrackError, match=r"23 points of one frame of .*, got 2 of"):
+    with pytest.raises(UsstrackError, match=r"^not run: it follows fascicles between two"):
         finish(AffineKalman().track(muscle(), queries(drawn()[:2]), range(COUNT)))
-    with pytest.raises(UsstrackError, match=r"got 23 of frames \[0\]"):
+    with pytest.raises(UsstrackError, match="none is among the points"):
         finish(AffineKalman().track(muscle(), queries(drawn()), range(1, COUNT)))
+
+
+def grouped(fascicles=1) -> Queries:
+    """The same lines by their groups, shuffled, with one point that is on none."""
+    xy, names = drawn(), ["upper"] * 7 + ["lower"] * 7 + ["fascicle-1"] * 9
+    for number in range(2, fascicles + 1):
+        xy = np.concatenate([xy, drawn()[14:] + (60.0 * (number - 1), 0.0)])
+        names += [f"fascicle-{number}"] * 9
+    xy, names = np.concatenate([xy, [[200.0, 130.0]]]), [*names, "alone"]
+    order = np.random.default_rng(0).permutation(len(xy))
+    return Queries(
+        np.zeros(len(xy)),
+        xy[order],
+        tuple(f"p{i}" for i in order),
+        group=tuple(names[i] for i in order),
+        kind=tuple("point" if names[i] == "alone" else "line" for i in order),
+    )
+
+
+def test_groups_say_what_the_points_lie_on():
+    asked = grouped()
+    found = finish(AffineKalman(doubt=10.0).track(muscle(), asked, range(COUNT)))
+    plain = finish(AffineKalman(doubt=10.0).track(muscle(), queries(drawn()), range(COUNT)))
+    for i in range(23):
+        column = asked.name.index(f"p{i}")
+        np.testing.assert_allclose(found.xy[:, column], plain.xy[:, i], atol=2.0)
+    assert found.visible.all()
+    assert set(asked.group) > {asked.group[i] for i in muscles(asked, range(1), ONE)[0].queries}
+
+
+def test_every_fascicle_is_followed_between_the_same_aponeuroses():
+    asked = grouped(fascicles=2)
+    steps = []
+    found = finish(AffineKalman(doubt=10.0).track(muscle(), asked, range(COUNT)), steps.append)
+    assert [muscle.sizes for muscle in muscles(asked, range(COUNT), ONE)] == [SIZES, SIZES]
+    for group in ("fascicle-1", "fascicle-2"):
+        columns = [i for i, name in enumerate(asked.group) if name == group]
+        angles = fit_line(found.xy[:, columns]).angle_deg
+        np.testing.assert_allclose(angles, ANGLES, atol=2.5)
+    assert steps[-1].done == steps[-1].total

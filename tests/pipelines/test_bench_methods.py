@@ -53,8 +53,7 @@ def test_peers_are_in_the_same_run_and_dustrack_only_where_it_is(monkeypatch):
         "affine-region",
         "affine-region-kalman",
     ]
-    assert "observers" not in chosen[-1].unsuited
-    assert "clips" in chosen[-1].unsuited
+    assert chosen[-1].unsuited == ("checks",)
     assert dustrack.VARIABLE in notes[0]
     monkeypatch.setenv(dustrack.VARIABLE, "python-that-has-it")
     chosen, notes = methods.chosen("lucas-kanade", [], True)

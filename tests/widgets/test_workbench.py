@@ -117,7 +117,7 @@ def test_a_click_outside_the_picture_is_refused(opened) -> None:
 def test_a_run_shows_as_tails_and_points(opened, clip) -> None:
     layer = opened.bench.label()
     layer.add([[0, 40.0, 48.0]])
-    opened.session.track(run="track", options={"window": 21})
+    opened.session.track(run="track", method="lucas-kanade", options={"window": 21})
     (tails,) = opened.layers("run-tracks")
     assert len(tails.data) == 12
     assert not opened.layers("run-points")
@@ -399,7 +399,7 @@ def shown(opened):
     for name, x in (("a", 30.0), ("b", 40.0)):
         opened.session.add_point(name, group="wall", kind="line")
         opened.session.place(name, 0, (x, 30.0))
-    opened.session.track(run="track", options={"window": 21})
+    opened.session.track(run="track", method="lucas-kanade", options={"window": 21})
     opened.session.set_run("twin", opened.session.runs["track"])
     opened.bench.reference = "twin"
     opened.bench.show_frame(3)
@@ -484,7 +484,7 @@ def test_placing_a_label_on_a_proposal_makes_it_solid(shown) -> None:
 
 def test_tails_that_a_person_hid_stay_hidden(opened) -> None:
     opened.bench.label().add([[0, 40.0, 48.0]])
-    opened.session.track(run="track", options={"window": 21})
+    opened.session.track(run="track", method="lucas-kanade", options={"window": 21})
     (tails,) = opened.layers("run-tracks")
     tails.visible = False
     opened.bench.freshen()

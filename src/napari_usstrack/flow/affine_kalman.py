@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.geometry import Line, crossing, fit_line, fold_deg
+from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Progress, Queries, Traits, Work
-from napari_usstrack.core.tracks import Cells, Source, blank_arrays
+from napari_usstrack.core.tracks import Cells, Source, arrays_of, blank_arrays
 from napari_usstrack.core.video import Video
 from napari_usstrack.flow.affine_region import AffineRegion, applied
 from napari_usstrack.flow.bands import Part, band, moved
+from napari_usstrack.flow.line_drawings import drawings, roles
 from napari_usstrack.flow.ridges import direction, votes
 
 Floats = NDArray[np.float64]
-GROUPS = (slice(0, 7), slice(7, 14), slice(14, 23))
-"""Points on the superficial and the deep aponeurosis, and on the fascicle."""
+SIZES = (7, 7, 9)
+"""Points on the superficial and the deep aponeurosis and on a fascicle, where no query
+says to which line it belongs."""
 USUAL_MM = 0.1
 """Mm per px of a clip that does not tell its own."""
 LEAST_SD = np.array([0.05, 0.05, 0.05, 0.05, 0.7])
@@ -40,8 +43,9 @@ PARTS: tuple[Part, Part] = ("lower", "upper")
 class AffineKalman:
     """Lines of a muscle: predicted by affine flow, corrected by their angles in each frame.
 
-    Queries are 23 points in one frame: 7 on the superficial aponeurosis, 7 on
-    the deep one, from left to right, and 9 on a fascicle.
+    Queries of kind ``line`` tell by their groups what they lie on (`muscles`); 23
+    without are 7 on the superficial aponeurosis, 7 on the deep one, from left to
+    right, and 9 on a fascicle. All other points follow the affine flow alone.
 
     Parameters
     ----------
@@ -78,55 +82,131 @@ class AffineKalman:
         return asdict(self)
 
     def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
-        """Follow the lines both ways from the frame of the queries.
+        """Follow the lines both ways from the frames in which they were drawn.
 
         Raises
         ------
         UsstrackError
-            For other than 23 queries in one frame of the span.
+            Where no fascicle between two aponeuroses was drawn in a frame of the span.
         """
-        frames = np.unique(queries.frame)
-        if len(queries) != GROUPS[-1].stop or len(frames) > 1 or frames[0] not in span:
-            raise UsstrackError(
-                f"affine-region-kalman follows 23 points of one frame of {span}, got "
-                f"{len(queries)} of frames {frames.tolist()}"
-            )
-        anchor = int(frames[0])
-        arrays = blank_arrays(len(span), len(queries))
-        ways = [range(anchor, span.stop - 1), range(anchor, span.start, -1)]
-        arrays["xy"][anchor - span.start] = queries.xy
-        total, done = sum(map(len, ways)), 0
-        for way in ways:
-            course = _Course(video, anchor, queries.xy, self)
-            for frame, picture, affine in self.flow.maps(video, way, queries.xy):
-                course.see(frame, picture, affine)
-                done += 1
-                yield Progress(done, total)
-            if course.frames:
-                arrays["xy"][np.array(course.frames) - span.start] = course.points()
+        found = muscles(queries, span, _spacing(video))
+        held = {column for muscle in found for column in muscle.queries}
+        alone = len(held) < len(queries)
+        size = len(span)
+        frames = sorted({muscle.frame for muscle in found})
+        total = size * (alone + len(frames))
+        arrays = blank_arrays(size, len(queries))
+        if alone:
+            flow = self.flow.track(video, queries, span)
+            arrays = arrays_of((yield from part(flow, 0, size, total)))
+        for number, frame in enumerate(frames, int(alone)):
+            drawn = [muscle for muscle in found if muscle.frame == frame]
+            work = self._lines(video, queries, span, drawn, arrays["xy"])
+            yield from part(work, number * size, size, total)
         known = queries.asked(span) & ~np.isnan(arrays["xy"]).any(axis=-1)
         arrays["xy"][~known] = np.nan
         arrays["visible"][known], arrays["confidence"][known] = True, 1.0
         arrays["source"][known] = Source.FLOW
         return Cells(**arrays)
 
+    def _lines(
+        self, video: Video, queries: Queries, span: range, drawn: list[Muscle], out: Floats
+    ) -> Work[None]:
+        """Put places ``[frames, queries, 2]`` of the muscles drawn in one frame into `out`."""
+        frame = drawn[0].frame
+        ways = [range(frame, span.stop - 1), range(frame, span.start, -1)]
+        region = queries.xy[queries.frame == frame]
+        total, done = sum(map(len, ways)), 0
+        for muscle in drawn:
+            out[frame - span.start, muscle.queries] = queries.xy[list(muscle.queries)]
+        for way in ways:
+            courses = [_Course(video, muscle, queries.xy, self) for muscle in drawn]
+            for reached, picture, affine in self.flow.maps(video, way, region):
+                for course in courses:
+                    course.see(reached, picture, affine)
+                done += 1
+                yield Progress(done, total)
+            for muscle, course in zip(drawn, courses, strict=True):
+                if course.frames:
+                    rows = np.array(course.frames) - span.start
+                    out[rows[:, None], list(muscle.queries)] = course.points()
+        if not total:
+            yield Progress(0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Muscle:
+    """Two aponeuroses and a fascicle between them, drawn in one frame.
+
+    Attributes
+    ----------
+    frame : int
+    queries : tuple of int
+        Points of the superficial and of the deep aponeurosis, from left to
+        right, and of the fascicle.
+    sizes : tuple of int
+        How many of each.
+    """
+
+    frame: int
+    queries: tuple[int, ...]
+    sizes: tuple[int, int, int]
+
+    @property
+    def groups(self) -> tuple[slice, slice, slice]:
+        """Where each line is in `queries`."""
+        a, b, c = self.sizes
+        return slice(0, a), slice(a, a + b), slice(a + b, a + b + c)
+
+
+def muscles(queries: Queries, span: range, spacing_mm: Floats) -> list[Muscle]:
+    """Fascicles with the aponeuroses around them, by groups of kind ``line`` (`line_drawings`).
+
+    Raises
+    ------
+    UsstrackError
+        Where there are none.
+    """
+    found = []
+    for scene in drawings(queries, span):
+        for i, pair in roles(scene, spacing_mm).between.items():
+            if pair is not None:
+                lines = [scene[j] for j in (*pair, i)]
+                columns = tuple(own[0] for line in lines for own in line.columns)
+                a, b, c = (len(line.columns) for line in lines)
+                found.append(Muscle(lines[0].frame, columns, (a, b, c)))
+    frames = np.unique(queries.frame)
+    plain = "line" not in queries.kind and len(queries) == sum(SIZES) and len(frames) == 1
+    if plain and frames[0] in span:
+        return [Muscle(int(frames[0]), tuple(range(len(queries))), SIZES)]
+    if not found:
+        raise UsstrackError(
+            "not run: it follows fascicles between two aponeuroses, and none is among the points"
+        )
+    return found
+
+
+def _spacing(video: Video) -> Floats:
+    return np.asarray(video.info.spacing_mm or (USUAL_MM, USUAL_MM), dtype=np.float64)
+
 
 class _Course:
     """What is seen in frame after frame, in mm, and the lines that follow from it."""
 
-    def __init__(self, video: Video, anchor: int, xy: Floats, settings: AffineKalman) -> None:
+    def __init__(self, video: Video, muscle: Muscle, xy: Floats, settings: AffineKalman) -> None:
         self.frames: list[int] = []
         self._settings = settings
-        spacing = video.info.spacing_mm or (USUAL_MM, USUAL_MM)
-        self._spacing = (float(spacing[0]), float(spacing[1]))
-        self._mm = np.asarray(spacing, dtype=np.float64)
+        self._mm = _spacing(video)
+        self._spacing = (float(self._mm[0]), float(self._mm[1]))
+        xy = xy[list(muscle.queries)]
+        self._groups = muscle.groups
         self._drawn = xy * self._mm
-        self._ends = np.array([self._drawn[group][[0, -1]] for group in GROUPS[:2]])
-        self._found = [xy[group] for group in GROUPS[:2]]
+        self._ends = np.array([self._drawn[group][[0, -1]] for group in self._groups[:2]])
+        self._found = [xy[group] for group in self._groups[:2]]
         self._maps: list[Floats] = []
         self._measured: list[Floats] = []
         self._offset = np.zeros(4)
-        first = self._lines(video.frames(range(anchor, anchor + 1))[0])[:4]
+        first = self._lines(video.frames(range(muscle.frame, muscle.frame + 1))[0])[:4]
         self._offset = np.nan_to_num(first - self._ends[..., 1].ravel())
 
     def see(self, frame: int, picture: NDArray[np.uint8], affine: Floats) -> None:
@@ -141,8 +221,8 @@ class _Course:
     def _lines(self, picture: NDArray[np.uint8]) -> Floats:
         """Four heights, mm, and the fascicle's direction, degrees; NaN where nothing is seen."""
         values = np.full(5, np.nan)
-        for i, part in enumerate(PARTS):
-            shift = band(picture, self._found[i], spacing_mm=self._spacing, part=part)
+        for i, side in enumerate(PARTS):
+            shift = band(picture, self._found[i], spacing_mm=self._spacing, part=side)
             if shift.confidence > LEAST_SHARE:
                 self._found[i] = moved(self._found[i], shift, spacing_mm=self._spacing)
                 line = fit_line(self._found[i] * self._mm)
@@ -150,7 +230,7 @@ class _Course:
         values[:4] -= self._offset
         region = np.concatenate([self._found[0], self._found[1][::-1]])
         cast = votes(picture, region, spacing_mm=self._spacing)
-        drawn = float(fit_line(self._drawn[GROUPS[2]]).angle_deg)
+        drawn = float(fit_line(self._drawn[self._groups[2]]).angle_deg)
         deep = float(fit_line(self._found[1] * self._mm).angle_deg)
         middle = deep + np.sign(fold_deg(drawn - deep)) * np.mean(FASCICLE_DEG)
         half = 0.5 * float(np.ptp(FASCICLE_DEG))
@@ -159,7 +239,7 @@ class _Course:
         return values
 
     def points(self) -> Floats:
-        """Positions ``[frame, 23, 2]``, px, of all frames that were seen."""
+        """Positions ``[frame, points, 2]``, px, of all frames that were seen."""
         state, begins, along = self._smoothed()
         out = []
         for values, x, flowed in zip(state, begins, along, strict=True):
@@ -170,10 +250,10 @@ class _Course:
         """State (frames, 5), where the fascicle begins, x, and aponeurosis points by flow."""
         measured = np.array(self._measured)
         noise = _noise(measured)
-        lines = [fit_line(self._drawn[group]) for group in GROUPS]
+        lines = [fit_line(self._drawn[group]) for group in self._groups]
         mean = np.array([*self._ends[0][:, 1], *self._ends[1][:, 1], float(lines[2].angle_deg)])
         begin = crossing(lines[2], lines[0])
-        flowed = self._drawn[: GROUPS[1].stop]
+        flowed = self._drawn[: self._groups[1].stop]
         spread = np.zeros(5)
         means, spreads, ahead, wide = [], [], [], []
         begins, along = [], []
@@ -210,7 +290,7 @@ class _Course:
     def _placed(self, values: Floats, begin_x: float, flowed: Floats) -> Floats:
         """All points, mm: on the aponeuroses where flow has taken them, and along the fascicle."""
         out, lines = [], []
-        for i, group in enumerate(GROUPS[:2]):
+        for i, group in enumerate(self._groups[:2]):
             x, heights = self._ends[i][:, 0], values[2 * i : 2 * i + 2]
             across = flowed[group][:, 0]
             out.append(np.column_stack([across, _at(heights, x, across)]))
@@ -223,10 +303,10 @@ class _Course:
 
     def _shares(self) -> Floats:
         """Where the drawn points lie along the fascicle, 0 superficial to 1 deep."""
-        upper, lower, middle = (fit_line(self._drawn[group]) for group in GROUPS)
+        upper, lower, middle = (fit_line(self._drawn[group]) for group in self._groups)
         top, bottom = crossing(middle, upper), crossing(middle, lower)
         whole = bottom - top
-        return np.asarray((self._drawn[GROUPS[2]] - top) @ whole / (whole @ whole))
+        return np.asarray((self._drawn[self._groups[2]] - top) @ whole / (whole @ whole))
 
 
 def _noise(measured: Floats) -> Floats:

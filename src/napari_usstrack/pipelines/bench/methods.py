@@ -13,9 +13,8 @@ from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Tracker
 from napari_usstrack.pipelines import trackers
 from napari_usstrack.pipelines.bench.dustrack import VARIABLE, Dustrack
-from napari_usstrack.pipelines.bench.observers import SET as OBSERVERS
-from napari_usstrack.pipelines.bench.sets import NAMES
 
+UNNAMED = "not run: it follows fascicles between two aponeuroses, which this set does not name"
 LINES_ONLY, WITHOUT_LINES = "lines-only", ("simulated", "clips", "phantom", "checks")
 _SETTING = re.compile(r":([A-Za-z_][A-Za-z0-9_]*)=([^:]*)$")
 
@@ -83,10 +82,8 @@ def peers() -> tuple[list[Method], str]:
     from napari_usstrack.flow.peers import PEERS
 
     found = [Method(name, tracker) for name, tracker in PEERS.items()]
-    others = tuple(name for name in NAMES if name != OBSERVERS)
-    lines = "not run: it follows two aponeuroses and a fascicle, which this set does not name"
     found.append(Method("affine-region", AffineRegion()))
-    found.append(Method("affine-region-kalman", AffineKalman(), others, lines))
+    found.append(Method("affine-region-kalman", AffineKalman(), ("checks",), UNNAMED))
     python = os.environ.get(VARIABLE)
     if not python:
         return found, (
