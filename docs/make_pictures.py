@@ -23,12 +23,12 @@ from qtpy.QtCore import QCoreApplication
 
 from napari_usstrack.core.tracker import finish
 from napari_usstrack.io.sample import generated_truth
-from napari_usstrack.pipelines.demo import SETTINGS, WALL, run_demo
+from napari_usstrack.pipelines.demo import WALL, run_demo
 from napari_usstrack.widgets.form import Fold
 
 IMAGES = Path(__file__).parent / "images"
 FRAME = 14
-DOUBTFUL = "lateral mid"
+DOUBTFUL = "lateral base"
 LONGEST_S = 60.0
 SMOOTHED = ("deep-4", "superficial-2", "fascicle-2-5")
 
@@ -72,7 +72,6 @@ def open_fold(dock: Any, title: str) -> None:
 def heart() -> None:
     """Open the echo cine, place the wall points, press Track, take two pictures."""
     viewer, dock = opened("echo_cine", WALL)
-    dock.tracking.settings["window"].value = SETTINGS["window"]
     dock.tracking.track.native.click()
     wait(lambda: dock.bench.session.busy)
     dock.bench.show_frame(FRAME)
