@@ -61,6 +61,7 @@ def test_open_place_track_and_see(window, qtbot, clip_file, clip) -> None:
     place(viewer, dock, {"a": (48.0, 40.0), "b": (30.0, 30.0)})
     assert dock.points.new_name.value == "b 2"
     assert "press Track" in dock.tracking.status.text()
+    dock.tracking.method.value = "lucas-kanade"
     dock.tracking.settings["window"].value = 21
     dock.tracking.track.native.click()
     assert dock.tracking.stop.enabled

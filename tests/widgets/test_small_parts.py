@@ -29,7 +29,7 @@ def clock_of(times: list[float]) -> Iterator[float]:
 def test_rate_meter_tells_rate_and_time_left() -> None:
     times = clock_of([100.0, 102.0])
     line = RateMeter(lambda: next(times)).line(Progress(20, 120))
-    assert line == "20 of 120 frame steps, 10 per second, 10 s left"
+    assert line == "20 of 120 steps, 10 per second, 10 s left"
 
 
 def test_rate_meter_tells_minutes() -> None:

@@ -36,6 +36,7 @@ def tracked(window, qtbot, clip_file):
     for name, (x, y) in {"a": (48.0, 40.0), "b": (30.0, 30.0)}.items():
         dock.points.new_name.value = name
         dock.bench.labels.add([[0, y, x]])
+    dock.tracking.method.value = "lucas-kanade"
     dock.tracking.settings["window"].value = 21
     dock.tracking.track.native.click()
     idle(qtbot, dock)

@@ -22,14 +22,14 @@ class RateMeter:
         self._started = clock()
 
     def line(self, progress: Progress) -> str:
-        """Frames done, frames per second and seconds left."""
+        """Steps done, steps per second and time left; what a step is the method decides."""
         if progress.total == 0 or progress.done == 0:
             return "Reading the clip ..."
         elapsed = max(self._clock() - self._started, 1e-6)
         rate = progress.done / elapsed
         left = (progress.total - progress.done) / rate
         return (
-            f"{progress.done} of {progress.total} frame steps, {rate:.0f} per second, "
+            f"{progress.done} of {progress.total} steps, {rate:.0f} per second, "
             f"{_duration(left)} left"
         )
 
