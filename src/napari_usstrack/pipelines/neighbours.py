@@ -16,7 +16,7 @@ TOLERANCE = 2.25
 DISTRUST = 3.0
 """How many times the spread of neighbours around their motion is the error of that motion."""
 FLOOR_PX = 0.06
-STIFFNESS = 1e-2
+STIFFNESS = 1e-3
 
 
 def agreed(centre: Floats, variance: Floats, query: Indices, reach_px: float) -> Floats:
