@@ -46,6 +46,7 @@ GATE = 3.0
 MOST_TAKEN = 0.5
 HALF_SURE_MM = 0.5
 KEPT = 6
+MOST_BYTES = 256_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +196,8 @@ class Guide:
         """By point, frame it came from and frame it came to."""
         self.thumbs: dict[int, Singles] = {}
         """Every frame that was walked through, very small."""
+        self.kept: dict[int, Grey] = {}
+        """Such frames on the grid, as many as are allowed to stay in memory."""
 
     def prepare(self, here: Grey, there: Grey) -> None:
         """Compute dense flow beforehand."""
@@ -280,7 +283,10 @@ class Guide:
         assert isinstance(motion, Moved)
         for index, frame in ((here, frames[0]), (there, frames[1])):
             if index not in self.thumbs:
-                self.thumbs[index] = thumbnail(self.views.of(frame).small)
+                view = self.views.of(frame)
+                self.thumbs[index] = thumbnail(view.small)
+                if (len(self.kept) + 1) * view.grey.nbytes <= MOST_BYTES:
+                    self.kept[index] = view.grey
         trails = [self._trail(point, here, frames[0]) for point in points.tolist()]
         centre = self.grid.map.forward(moved.xy)
         deformed = (np.eye(2) + motion.gradient) @ np.stack([each.deformed for each in trails])

@@ -204,7 +204,7 @@ def speckle_mm(pictures: NDArray[np.uint8], mm: float) -> float:
 def _levelled(picture: Grey, sigma_px: float) -> Floats:
     """Fine structure of a picture, of the same strength everywhere."""
     cv2 = opencv()
-    grey = picture.astype(np.float64)
+    grey = picture.astype(np.float32)
     fine = grey - cv2.GaussianBlur(grey, (0, 0), sigma_px)
     strength = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 2.0 * sigma_px))
     return np.asarray(fine / (strength + LEAST_GREY))

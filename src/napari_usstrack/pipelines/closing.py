@@ -15,6 +15,8 @@ from napari_usstrack.flow.recurrence import Closed, Path, closing_match, levelle
 Floats = NDArray[np.float64]
 Grey = NDArray[np.uint8]
 Indices = NDArray[np.intp]
+STRIDE = 2
+"""Every third row is compared: drift is slow."""
 Load = Callable[[range], Grey]
 """Gives pictures on the grid for rows of the span."""
 
@@ -132,4 +134,27 @@ def close(
 
 def _inside(loop: Loop, stretch: range) -> tuple[Indices, Indices]:
     good = (loop.rows >= stretch.start) & (loop.rows < stretch.stop)
-    return loop.rows[good], loop.partner[good]
+    return loop.rows[good][::STRIDE], loop.partner[good][::STRIDE]
+
+
+def spread(deformed: Floats, rows: Indices, found: Floats) -> None:
+    """Replace deformations in some rows, and correct those of the rows in between alike.
+
+    Parameters
+    ----------
+    deformed : float64 ndarray, shape (frames, 2, 2)
+        Changed in place.
+    rows : intp ndarray, shape (n,)
+        Rising.
+    found : float64 ndarray, shape (n, 2, 2)
+        What is right in those rows.
+    """
+    if not rows.size:
+        return
+    change = found @ np.linalg.inv(deformed[rows])
+    every = np.arange(rows[0], min(rows[-1] + STRIDE, len(deformed)))
+    after = np.clip(np.searchsorted(rows, every), 1, max(len(rows) - 1, 1)).clip(max=len(rows) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(every - rows[before] <= rows[after] - every, before, after)
+    near = np.abs(rows[nearest] - every) < STRIDE
+    deformed[every[near]] = change[nearest[near]] @ deformed[every[near]]

@@ -16,7 +16,7 @@ from napari_usstrack.core.tracks import Cells
 from napari_usstrack.core.video import Video
 from napari_usstrack.flow.group_match import GroupMatch, group_match
 from napari_usstrack.flow.guided import Guide
-from napari_usstrack.pipelines.closing import Cycles, Loop, close
+from napari_usstrack.pipelines.closing import Cycles, Loop, close, spread
 from napari_usstrack.pipelines.neighbours import agreed
 from napari_usstrack.smoothing.fusion import Fused, Measured, fusing
 from napari_usstrack.smoothing.uncertainty import confidence
@@ -157,7 +157,7 @@ class Refiner:
             found.common[at, point] = closed.place
             found.common_covariance[at, point] = closed.covariance
             known = np.isfinite(closed.place).all(axis=-1)
-            paths.deformed[at[known], point] = closed.deformed[known]
+            spread(paths.deformed[:, point], at[known], closed.deformed[known])
             yield Progress(min(done, total - 1), total)
         fused = yield from part(
             _joined(found, paths, self._queries, self._span, guide), total - 1, 1, total
@@ -184,9 +184,10 @@ class Refiner:
         yield Progress(total, total)
 
     def _pictures(self, rows: range, guide: Guide) -> Grey:
-        first = self._span.start
-        frames = self._video.frames(range(first + rows.start, first + rows.stop))
-        return np.stack([guide.grid.picture(frame) for frame in frames])
+        frames = range(self._span.start + rows.start, self._span.start + rows.stop)
+        if all(frame in guide.kept for frame in frames):
+            return np.stack([guide.kept[frame] for frame in frames])
+        return np.stack([guide.grid.picture(frame) for frame in self._video.frames(frames)])
 
     def _refined(self, start: Cells, paths: _Paths, fused: Fused, guide: Guide) -> Refined:
         info, grid = self._video.info, guide.grid
