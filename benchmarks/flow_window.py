@@ -72,8 +72,17 @@ def ours(
     count, height, width = frames.shape
     video = CallbackVideo(VideoInfo(count, width, height), lambda s: frames[s.start : s.stop])
     step = flow_step(predict=predict)
+    tracker = LucasKanade(predict=predict, **LK)
     begun = time.perf_counter(), time.process_time()
-    found = finish(smooth_with_flow(video, xy, step, forward_weight, settings))
+    work = smooth_with_flow(
+        video,
+        xy,
+        step,
+        forward_weight,
+        settings,
+        steps=lambda crossings: [landing.xy for landing in tracker.steps(crossings)],
+    )
+    found = finish(work)
     return found.xy, (time.perf_counter() - begun[0], time.process_time() - begun[1])
 
 
@@ -106,7 +115,6 @@ def compare(name: str, frames: np.ndarray, python: str | None, repeats: int) -> 
         "exact": lambda: ours(frames, xy, FlowWindow(WINDOW)),
         "exact, 1 thread": lambda: ours(frames, xy, FlowWindow(WINDOW, threads=1)),
         "fast": lambda: ours(frames, xy, fast, predict=True),
-        "fast, 1 thread": lambda: ours(frames, xy, replace(fast, threads=1), predict=True),
         "fast, 3 px": lambda: ours(frames, xy, replace(fast, spacing_px=3.0), predict=True),
         "fast, all levels": lambda: ours(frames, xy, fast),
     }

@@ -265,12 +265,29 @@ def test_fast_mode_tells_the_step_what_flow_to_expect():
         told.append(motion)
         return affine(here, there, xy, None)
 
-    smooth(carried(6), step, frames=6, mode="fast", threads=1)
-    assert np.isnan(told[0]).all()
-    moved = affine(np.zeros((1, 1)), np.ones((1, 1)), carried(6)[0], None) - carried(6)[0]
-    np.testing.assert_allclose(told[1].reshape(2, 4, 2).mean(axis=1), moved, atol=1.0)
+    smooth(carried(6), step, frames=6, mode="fast")
+    first, second = told[:2], told[2:4]
+    assert np.isnan(np.concatenate(first)).all()
+    there = affine(np.zeros((1, 1)), np.ones((1, 1)), carried(6)[0], None) - carried(6)[0]
+    back = carried(6)[-2] - carried(6)[-1]
+    for motion, moved in zip(second, (there, back), strict=True):
+        np.testing.assert_allclose(motion.reshape(2, 3, 2).mean(axis=1), moved, atol=1.0)
     smooth(carried(6), step, frames=6)
     assert told[-1] is None
+
+
+def test_fast_mode_asks_for_both_directions_at_once():
+    asked = []
+
+    def steps(crossings):
+        asked.append([(int(here[0, 0]), int(there[0, 0])) for here, there, _, _ in crossings])
+        return [affine(*crossing) for crossing in crossings]
+
+    xy = carried(6)
+    settings = FlowWindow(6, mode="fast", ends="padded")
+    work = smooth_with_flow(numbered(6), xy, affine, forward_weight, settings, steps=steps)
+    np.testing.assert_allclose(finish(work).xy, xy, atol=1e-4)
+    assert asked == [[(i, i + 1), (5 - i, 4 - i)] for i in range(5)]
 
 
 def test_fast_mode_measures_flow_at_more_places_where_paths_are_apart():
@@ -283,10 +300,10 @@ def test_fast_mode_measures_flow_at_more_places_where_paths_are_apart():
     near, far = np.zeros((6, 1, 2)), np.zeros((6, 1, 2))
     far[:, 0, 0] = [0, 11, 0, 11, 0, 11]
     smooth(np.concatenate([near, far], axis=1), step, frames=6, mode="fast", ends="padded")
-    assert asked[0] == 4 + 4
-    assert max(asked) == 4 + 9
+    assert asked[0] == 3 + 3
+    assert max(asked) == 3 + 9
     smooth(far, step, frames=6, mode="fast", ends="padded", spacing_px=0.01)
-    assert max(asked) == 36
+    assert max(asked) == 16
 
 
 # --- refusals --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import ceil, sqrt
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 Grey = NDArray[np.uint8]
 Corners = NDArray[np.intp]
 Points = NDArray[np.float32]
+Question = tuple[Grey, Grey, Points, Points]
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,17 @@ class Sheet:
         Height and width of a square, px.
     count : int
         Number of squares.
+    columns : int
+        Squares in a row; the sheet is about square itself unless told.
     """
 
     side: int
     count: int
+    columns: int = 0
 
-    @property
-    def columns(self) -> int:
-        """Squares in a row; the sheet is about square itself."""
-        return ceil(sqrt(self.count))
+    def __post_init__(self) -> None:
+        if not self.columns:
+            object.__setattr__(self, "columns", ceil(sqrt(self.count)))
 
     @property
     def rows(self) -> int:
@@ -81,9 +85,9 @@ class Sheet:
 
 
 @cache
-def _sheet(side: int, count: int) -> Sheet:
+def _sheet(side: int, count: int, columns: int = 0) -> Sheet:
     """The sheet for `count` squares of a side, made once."""
-    return Sheet(side, count)
+    return Sheet(side, count, columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +148,33 @@ class Views:
             (sheet.corners - first).astype(np.float32),
             (sheet.corners - second).astype(np.float32),
         )
+
+    @classmethod
+    def stacked(cls, parts: Sequence[Question], room: int) -> Views | None:
+        """Squares of several frame pairs, or None where some do not lie in their frames.
+
+        Parameters
+        ----------
+        parts : sequence of (here, there, start, end)
+            Frames, and positions in them, float32, shape (points, 2), px.
+        room : int
+            Pixels around a point that its square shows at least.
+        """
+        side, columns = 2 * room + 2, ceil(sqrt(max(len(part[2]) for part in parts)))
+        here, there, to_here, to_there, above = [], [], [], [], 0
+        for one, other, start, end in parts:
+            sheet = _sheet(side, len(start), columns)
+            first, second = (np.floor(xy).astype(np.intp) - room for xy in (start, end))
+            if not (sheet.fits(first, one) and sheet.fits(second, other)):
+                return None
+            corners = sheet.corners + (0, above)
+            here.append(sheet.cut(one, first))
+            there.append(sheet.cut(other, second))
+            to_here.append(corners - first)
+            to_there.append(corners - second)
+            above += sheet.rows * side
+        shifts = (np.concatenate(each).astype(np.float32) for each in (to_here, to_there))
+        return cls(np.concatenate(here), np.concatenate(there), *shifts)
 
     @property
     def reversed(self) -> Views:

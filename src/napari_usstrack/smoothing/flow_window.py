@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,12 +13,15 @@ from numpy.typing import ArrayLike
 from napari_usstrack.core.tracker import Progress, Work
 from napari_usstrack.core.video import Video
 from napari_usstrack.smoothing.flow_sweep import (
+    Both,
+    Carry,
     FlowStep,
-    Grey,
+    FlowSteps,
     Indices,
     Mapped,
     Sweep,
     exactly,
+    one_by_one,
 )
 from napari_usstrack.smoothing.runs import Floats, Run, Smoothed, positions, runs
 
@@ -50,7 +53,8 @@ class FlowWindow:
         Fast only: largest distance of places on that grid. Less comes nearer
         to the exact mode and takes longer.
     threads : {1, 2}
-        Directions of time that are worked on at once, each in a thread.
+        Exact only: directions of time that are worked on at once, each in a
+        thread. Fast mode asks the flow step about both at once.
     """
 
     frames: int = 25
@@ -81,6 +85,8 @@ def smooth_with_flow(
     step: FlowStep,
     weights: Callable[[int], Floats],
     settings: FlowWindow | None = None,
+    *,
+    steps: FlowSteps | None = None,
 ) -> Work[Smoothed]:
     """Average, at each frame, what optical flow says from anchors around it.
 
@@ -107,6 +113,10 @@ def smooth_with_flow(
         stretch; that of the backward pass is the rest to 1. The published one
         is the reversed sigmoid of `flow.blending.forward_weight`.
     settings : FlowWindow, optional
+    steps : callable, optional
+        Fast mode only: ``steps([(here, there, xy, motion), ...])`` answers as
+        `step` does, but for several frame pairs in one call, which may be
+        quicker than one call for each.
 
     Yields
     ------
@@ -133,15 +143,15 @@ def smooth_with_flow(
 
     All paths that cross a frame pair are moved in one call, so exact mode
     prepares the two pictures once for all windows. Both directions of time are
-    independent, so each has a thread.
+    independent, so each has a thread, or both are one call in fast mode.
 
     Fast beside exact, measured with Lucas-Kanade in 45 px on three levels, 4
     points off by 1 px (standard deviation) and windows of 25 frames, is apart
-    by 0.015 px rms and 0.07 px at most on 200 frames of speckle; by 0.10, 0.05,
-    0.12 and 0.91 px rms and 0.7, 0.2, 0.8 and 5.6 px at most on four clips of
-    muscle, and 1.0 and 6.0 px on a heart. With a step that searches near
-    `motion` first: the same on speckle, 0.22, 1.5, 0.12 and 0.87 px rms and
-    1.6, 10, 1.6 and 4.3 px at most on muscle, 0.66 and 4.4 px on the heart.
+    by 0.015 px rms and 0.06 px at most on 200 frames of speckle; by 0.13, 0.05,
+    0.08 and 0.97 px rms and 0.6, 0.2, 0.7 and 5.6 px at most on four clips of
+    muscle, and 0.7 and 3.2 px on a heart. With a step that searches near
+    `motion` first: the same on speckle, 0.22, 1.5, 0.08 and 0.85 px rms and
+    1.6, 10, 0.5 and 4.1 px at most on muscle, 0.7 and 2.7 px on the heart.
     Large ones are of single points at which flow depends on where the search
     begins: the 10 px are due to one frame pair in which the search from no
     guess finds 2 px and that from the motion before 19 px, with less left over.
@@ -156,51 +166,58 @@ def smooth_with_flow(
     unsmoothed = tuple(run for run in found if len(run) < settings.frames)
     anchors = places.astype(np.float32) if settings.mode == "exact" else places
     last = _last(smoothed, places.shape[:2], settings)
-    sweeps = [
-        Sweep(
-            anchors[::turn].astype(np.float64),
-            last[turn],
-            weight,
-            exactly(step) if settings.mode == "exact" else Mapped(step, settings.spacing_px),
-        )
-        for turn in (1, -1)
-    ]
-    yield from _through(video, sweeps, settings.threads)
-    total = (sweeps[0].total + sweeps[1].total[::-1])[..., None]
-    sums = sweeps[0].sums + sweeps[1].sums[::-1]
+    with ThreadPoolExecutor(settings.threads, "usstrack-flow") as pool:
+        helper = pool if settings.threads > 1 else None
+        carry = _carry(step, steps or one_by_one(step), settings, helper)
+        both = np.concatenate([anchors, anchors[::-1]], axis=1).astype(np.float64)
+        sweep = Sweep(both, np.concatenate([last[1], last[-1]], axis=1), weight, carry)
+        yield from _through(video, sweep, pool)
+    (sums, total), (sums_back, total_back) = _ways(sweep)
+    total = (total + total_back[::-1])[..., None]
+    sums = sums + sums_back[::-1]
     mean = np.divide(sums, total, out=places.copy(), where=total > 0)
     return Smoothed(mean, unsmoothed)
 
 
-def _through(video: Video, sweeps: Sequence[Sweep], threads: int) -> Work[None]:
-    """Take both sweeps through a clip, at once where there are threads for them."""
-    pairs = len(sweeps) * (video.info.frame_count - 1)
+def _carry(
+    step: FlowStep, steps: FlowSteps, settings: FlowWindow, helper: Executor | None
+) -> Carry:
+    if settings.mode == "fast":
+        return Mapped(steps, settings.spacing_px)
+    return exactly(step, helper)
+
+
+def _ways(sweep: Sweep) -> list[tuple[Floats, Floats]]:
+    """Sums and weights of both directions of time."""
+    sums, totals = (np.split(each, 2, axis=1) for each in (sweep.sums, sweep.total))
+    return list(zip(sums, totals, strict=True))
+
+
+def _through(video: Video, sweep: Sweep, pool: Executor) -> Work[None]:
+    """Take a sweep through a clip in a thread while this one reads on."""
+    pairs = 2 * (video.info.frame_count - 1)
     read, done = _chunks(video), 0
-    with ThreadPoolExecutor(threads, "usstrack-flow") as pool:
-        coming = next(read, None)
-        while coming is not None:
-            for sweep, pictures in zip(sweeps, coming, strict=True):
-                sweep.feed(pictures)
-            coming = None
-            while not all(sweep.hungry for sweep in sweeps):
-                jobs = [pool.submit(sweep.work, BATCH_S) for sweep in sweeps]
-                coming = next(read, None) if coming is None else coming
-                for job in jobs:
-                    job.result()
-                before, done = done, sum(sweep.frame for sweep in sweeps)
-                for pair in range(before, done):
-                    yield Progress(pair + 1, pairs)
+    coming = next(read, None)
+    while coming is not None:
+        sweep.feed(coming)
+        coming = None
+        while not sweep.hungry:
+            job = pool.submit(sweep.work, BATCH_S)
+            coming = next(read, None) if coming is None else coming
+            job.result()
+            before, done = done, 2 * sweep.frame
+            for pair in range(before, done):
+                yield Progress(pair + 1, pairs)
 
 
-def _chunks(video: Video) -> Iterator[tuple[Grey, Grey]]:
-    """Frames from the first on, and as many from the last back."""
+def _chunks(video: Video) -> Iterator[list[Both]]:
+    """Frames from the first on, each with as many from the last back."""
     count = video.info.frame_count
     for first in range(0, count, CHUNK):
         stop = min(first + CHUNK, count)
-        yield (
-            video.frames(range(first, stop)),
-            video.frames(range(count - stop, count - first))[::-1],
-        )
+        ahead = video.frames(range(first, stop))
+        back = video.frames(range(count - stop, count - first))[::-1]
+        yield list(zip(ahead, back, strict=True))
 
 
 def _check(positions_given: int, in_clip: int, window: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -21,7 +21,7 @@ from napari_usstrack.pipelines.smoothers.base import (
     done_but,
     rate_of,
 )
-from napari_usstrack.smoothing.flow_sweep import Grey
+from napari_usstrack.smoothing.flow_sweep import Crossing, Grey
 from napari_usstrack.smoothing.flow_window import FlowWindow, frames_of, smooth_with_flow
 
 FARTHEST_PX = 1e9
@@ -91,6 +91,11 @@ class FlowWindowSmoother(Smoother):
         def step(here: Grey, there: Grey, xy: Floats, motion: Floats | None) -> Floats:
             return flow.step(here, there, xy, motion).xy
 
+        def steps(crossings: Sequence[Crossing]) -> list[Floats]:
+            return [landing.xy for landing in flow.steps(crossings)]
+
         chosen = FlowWindow(frames, ends=self.ends, mode=self.mode)
-        found = yield from smooth_with_flow(video, tracks.xy, step, forward_weight, chosen)
+        found = yield from smooth_with_flow(
+            video, tracks.xy, step, forward_weight, chosen, steps=steps
+        )
         return Answer(found.xy, done_but(tracks.present, found.unsmoothed))
