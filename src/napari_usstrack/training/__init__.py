@@ -1,0 +1,1 @@
+"""Training of networks on clips whose motion is known."""

@@ -1,0 +1,131 @@
+"""States of a training on disk: weights, optimizer, history, scores."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from napari_usstrack.training.validation import Scores
+
+LAST, BEST = "checkpoint.safetensors", "best.safetensors"
+SMOOTH = 0.98
+"""Weight of the past in the loss that is kept."""
+EVERY = 20
+"""Steps between two entries of the history."""
+
+
+@dataclass
+class Checkpoint:
+    """How far a training has come.
+
+    Attributes
+    ----------
+    step : int
+    minutes : float
+        Over all pieces.
+    history : list of list of float
+        ``[step, minutes, loss, median error px, rate]``, averaged over steps.
+    scores : list of list of float
+        ``[step, minutes, median px, mean px, delta %]`` of each validation.
+    """
+
+    step: int = 0
+    minutes: float = 0.0
+    history: list[list[float]] = field(default_factory=list)
+    scores: list[list[float]] = field(default_factory=list)
+    running: list[float] = field(default_factory=list)
+
+    @classmethod
+    def resumed(
+        cls, folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> Checkpoint:
+        """Put the state of a folder into network and optimizer; a new one where there is none."""
+        path = folder / LAST
+        if not path.exists():
+            return cls()
+        device = next(network.parameters()).device
+        with safe_open(path, "pt", device=str(device)) as kept:
+            facts = json.loads(kept.metadata()["usstrack"])
+            tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118
+        network.load_state_dict(_within(tensors, "network."))
+        _restore(optimizer, network, tensors)
+        return cls(**facts["state"])
+
+    def write(
+        self,
+        folder: Path,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer | None,
+        facts: dict[str, Any],
+        *,
+        best: bool = False,
+    ) -> None:
+        """Write all of it beside and put it in place, so that a whole file is always there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        prefix = "" if optimizer is None else "network."
+        tensors = {f"{prefix}{k}": v.contiguous() for k, v in network.state_dict().items()}
+        if optimizer is not None:
+            tensors |= _moments(optimizer, network)
+        state = {
+            "step": self.step,
+            "minutes": self.minutes,
+            "history": self.history,
+            "scores": self.scores,
+            "running": self.running,
+        }
+        path = folder / (BEST if best else LAST)
+        part = path.with_suffix(".part")
+        save_file(tensors, part, {"usstrack": json.dumps({**facts, "state": state})})
+        part.replace(path)
+
+    def note(self, loss: float, error_px: float, rate: float) -> None:
+        """Add a step to the history."""
+        new = [loss, error_px]
+        if not self.running:
+            self.running = new
+        self.running = [
+            SMOOTH * old + (1 - SMOOTH) * (value if value == value else old)
+            for old, value in zip(self.running, new, strict=True)
+        ]
+        if self.step % EVERY == 0:
+            self.history.append([self.step, self.minutes, *self.running, rate])
+
+    def judged(self, scores: Scores) -> None:
+        """Add a validation."""
+        self.scores.append([self.step, self.minutes, *scores])
+
+    @property
+    def best_is_last(self) -> bool:
+        """Whether no validation before the last found a smaller mean error."""
+        means = [row[3] for row in self.scores]
+        return means[-1] <= min(means)
+
+
+def _within(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _moments(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, torch.Tensor]:
+    found = {}
+    for name, parameter in network.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            found[f"optimizer.{name}.{key}"] = torch.as_tensor(value).contiguous()
+    return found
+
+
+def _restore(
+    optimizer: torch.optim.Optimizer, network: nn.Module, tensors: dict[str, torch.Tensor]
+) -> None:
+    for name, parameter in network.named_parameters():
+        state = _within(tensors, f"optimizer.{name}.")
+        if state:
+            optimizer.state[parameter] = {
+                key: value.cpu() if key == "step" else value for key, value in state.items()
+            }

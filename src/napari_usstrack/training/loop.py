@@ -1,0 +1,286 @@
+"""One plain training loop that stops and goes on anywhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_usstrack.models.specknet import Descriptors, SpeckNet, SpeckNetSettings
+from napari_usstrack.training.augment import changed
+from napari_usstrack.training.checkpoints import Checkpoint
+from napari_usstrack.training.clips import TrainingClip, drawn_clip
+from napari_usstrack.training.losses import Losses, losses, pooled
+from napari_usstrack.training.pool import Pool
+from napari_usstrack.training.recipes import Recipe
+from napari_usstrack.training.validation import Scores, validate, validation_clips
+from napari_usstrack.training.warps import still, warped
+
+BETAS = (0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and with how much training goes on.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    network : SpeckNetSettings
+    minutes : float
+        Length of the whole training; the rate of learning falls to nothing at
+        its end.
+    seed : int
+    side : int
+        Side of the pictures that are trained on, px, a multiple of 8.
+    clips, frames, points : int
+        Clips in a step, frames of each, and points at most.
+    pool, renew_every : int
+        Clips kept; a new one replaces the oldest every so many steps.
+    rate : float
+        Largest rate of learning.
+    validate_min : float
+        Minutes between validations.
+    device : str
+    """
+
+    recipe: Recipe
+    network: SpeckNetSettings = field(default_factory=SpeckNetSettings)
+    minutes: float = 80.0
+    seed: int = 0
+    side: int = 192
+    clips: int = 3
+    frames: int = 6
+    points: int = 64
+    pool: int = 96
+    renew_every: int = 4
+    rate: float = 4e-3
+    validate_min: float = 5.0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a step of training came to.
+
+    Attributes
+    ----------
+    step : int
+    minutes : float
+        Minutes of training so far, over all pieces.
+    loss, error_px : float
+        Of this step; the error is the median.
+    rate : float
+        Rate of learning.
+    scores : Scores or None
+        After a validation.
+    preparing : str
+        Set instead of the rest while clips are made.
+    """
+
+    step: int
+    minutes: float
+    loss: float = math.nan
+    error_px: float = math.nan
+    rate: float = 0.0
+    scores: Scores | None = None
+    preparing: str = ""
+
+
+Training = Generator[Report, None, Checkpoint]
+
+
+def train(plan: Plan, folder: Path, *, piece_min: float = math.inf) -> Training:
+    """Train, or go on with the training whose checkpoint lies in a folder.
+
+    Parameters
+    ----------
+    plan : Plan
+    folder : Path
+        Gets ``checkpoint.safetensors`` (every validation, and on stopping), the
+        best so far as ``best.safetensors``, and the pool of clips.
+    piece_min : float
+        Stop after so many minutes of this call.
+
+    Yields
+    ------
+    Report
+
+    Returns
+    -------
+    Checkpoint
+        The last state; ``done`` tells whether the training is over.
+    """
+    run = _Run(plan, folder)
+    begun = time.monotonic()
+    try:
+        yield from run.prepare()
+        while not run.over and time.monotonic() - begun < 60.0 * piece_min:
+            yield run.step()
+    finally:
+        run.save()
+    return run.state
+
+
+class _Run:
+    """Everything that changes while training."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan, self.folder = plan, folder
+        torch.manual_seed(plan.seed)
+        self.network = SpeckNet(plan.network).to(plan.device)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=plan.rate, betas=BETAS, weight_decay=1e-6, eps=1e-8
+        )
+        self.state = Checkpoint.resumed(folder, self.network, self.optimizer)
+        self.pool = Pool(self._made, plan.pool, folder / "clips", plan.device)
+        self._validated = self.state.minutes
+        self._held: list[TrainingClip] = []
+
+    @property
+    def over(self) -> bool:
+        """Whether the time that was planned has passed."""
+        return self.state.minutes >= self.plan.minutes
+
+    def prepare(self) -> Generator[Report, None, None]:
+        """Make the clips that are needed at once."""
+        plan, state = self.plan, self.state
+        for number in self.pool.fill(plan.pool - 1 + state.step // plan.renew_every):
+            yield Report(state.step, state.minutes, preparing=f"training clip {number}")
+        for clip in validation_clips(plan.device):
+            self._held.append(clip)
+            yield Report(state.step, state.minutes, preparing=f"validation on {clip.scene}")
+
+    def step(self) -> Report:
+        """Learn from a few clips once; validate where it is time."""
+        begun = time.monotonic()
+        plan, state = self.plan, self.state
+        random = np.random.default_rng([plan.seed, 1, state.step])
+        for _ in self.pool.fill(plan.pool - 1 + state.step // plan.renew_every):
+            pass
+        rate = self._rate()
+        found = self._losses(random)
+        self.optimizer.zero_grad(set_to_none=True)
+        found.total.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        state.step += 1
+        state.minutes += (time.monotonic() - begun) / 60.0
+        scores = self._scores()
+        error = float(found.error_px.median()) if len(found.error_px) else math.nan
+        report = Report(state.step, state.minutes, float(found.total.detach()), error, rate, scores)
+        state.note(report.loss, error, rate)
+        if scores is not None:
+            self.save()
+        return report
+
+    def save(self) -> None:
+        """Write the present state."""
+        self.state.write(self.folder, self.network, self.optimizer, self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        plan = self.plan
+        return {
+            "recipe": plan.recipe.name,
+            "network": plan.network.plain(),
+            "seed": plan.seed,
+            "side_px": plan.side,
+            "batch": [plan.clips, plan.frames, plan.points],
+            "rate": plan.rate,
+            "planned_minutes": plan.minutes,
+            "device": _device_name(plan.device),
+            "threads": torch.get_num_threads(),
+        }
+
+    def _rate(self) -> float:
+        """One cycle: up in the first tenth, then down to nothing, by planned time."""
+        part = min(self.state.minutes / self.plan.minutes, 1.0)
+        rise = 0.05
+        share = part / rise if part < rise else (1.0 - part) / (1.0 - rise)
+        rate = self.plan.rate * max(share, 0.01)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _losses(self, random: np.random.Generator) -> Losses:
+        """Encode all frames together, then match each clip with its own query frame."""
+        plan = self.plan
+        clips = [self._clip(random) for _ in range(plan.clips)]
+        maps = self.network.encode(torch.cat([clip.frames for clip in clips]))
+        parts = []
+        for number, clip in enumerate(clips):
+            own = maps.of(slice(number * plan.frames, (number + 1) * plan.frames))
+            query = self._query(random)
+            asked = torch.nonzero(clip.seen[query])[:, 0]
+            if not len(asked):
+                continue
+            order = torch.from_numpy(random.permutation(len(asked))[: plan.points])
+            asked = asked[order.to(asked.device)]
+            wanted = self.network.describe(
+                own.of(slice(query, query + 1)), clip.xy[query, asked][None]
+            )
+            wanted = Descriptors(*(each[0] for each in wanted))
+            others = [frame for frame in range(plan.frames) if frame != query]
+            xy, seen = clip.xy[others][:, asked], clip.seen[others][:, asked]
+            jitter = torch.from_numpy(random.uniform(-1.0, 1.0, xy.shape)).to(xy)
+            parts.append(losses(self.network, own.of(others), wanted, xy, seen, jitter))
+        if not parts:
+            return self._losses(random)
+        return pooled(parts)
+
+    def _clip(self, random: np.random.Generator) -> TrainingClip:
+        recipe = self.plan.recipe
+        for _ in range(20):
+            clip = self.pool.pick(random)
+            first = int(random.integers(len(clip.frames) - self.plan.frames + 1))
+            chance = random.random()
+            if recipe.query == "first":
+                first = 0
+            clip = clip.part(slice(first, first + self.plan.frames))
+            if chance < recipe.still:
+                clip = still(clip, random)
+            elif chance < recipe.still + recipe.warped:
+                clip = warped(clip, random)
+            clip = changed(clip, recipe.changes, self.plan.side, random)
+            if clip.seen.any(dim=0).sum() >= 8:
+                break
+        return clip
+
+    def _query(self, random: np.random.Generator) -> int:
+        chance, frames = random.random(), self.plan.frames
+        if self.plan.recipe.query == "first" or chance < 0.2:
+            return 0
+        return int(0.72 * frames) if chance < 0.4 else int(random.integers(frames))
+
+    def _made(self, number: int) -> TrainingClip:
+        plan, recipe = self.plan, self.plan.recipe
+        return drawn_clip(
+            1_000_000 * (plan.seed + 1) + number,
+            frames=2 * plan.frames,
+            mix=recipe.mix,
+            orientation=recipe.orientation,
+            device=plan.device,
+        )
+
+    def _scores(self) -> Scores | None:
+        due = self.state.minutes - self._validated >= self.plan.validate_min
+        if not (due or self.over):
+            return None
+        self._validated = self.state.minutes
+        scores = validate(self.network, self._held)
+        self.state.judged(scores)
+        if self.state.best_is_last:
+            self.state.write(self.folder, self.network, None, self._facts(), best=True)
+        return scores
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name()
+    return f"{device}, {torch.get_num_threads()} threads"
