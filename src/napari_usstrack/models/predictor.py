@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 from annotated_types import Interval
 from numpy.typing import NDArray
-from torch.nn import functional
 
-from napari_usstrack.core.coords import Resize, inside
+from napari_usstrack.core.coords import inside
+from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Progress, Queries, Traits, Work
 from napari_usstrack.core.tracks import Cells, Source
 from napari_usstrack.core.video import Video, VideoInfo
-from napari_usstrack.models.specknet import (
-    GRID,
-    MIDDLE,
-    Descriptors,
-    Found,
-    Maps,
-    SpeckNet,
-    coarse_place,
-)
-from napari_usstrack.models.weights import Weights, load
 
 Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 TRAITS = Traits(
     name="specknet",
     source=Source.MODEL,
@@ -39,17 +28,13 @@ TRAITS = Traits(
     summary="A network that finds the speckle of the query again in every frame: no drift at "
     "all, any view, no training by the user.",
 )
-CHUNK = 16
-"""Frames encoded together."""
-MOST_ENLARGED = 2.0
-"""Small frames are enlarged by no more."""
-SMALLEST = 4 * GRID
-UNKNOWN_SEARCH = 0.06
-"""Standard deviation of the search without a scale, of the longer side of the frame."""
 UNKNOWN_WITHIN = 0.004
 """Distance that confidence speaks of without a scale, of the longer side of the frame."""
-SELF_PX = 3.0
-"""A point that is not found this near in its own frame is not corrected by it."""
+SEEN = 0.5
+"""Probability above which a point is called visible."""
+LEAST = 1e-9
+"""Keeps the weights of answers that are all unseen above nothing."""
+SHIPPED = Path(__file__).parent / "weights" / "specknet.safetensors"
 
 
 @dataclass(frozen=True)
@@ -72,6 +57,9 @@ class SpeckNetTracker:
         File with weights; those that come with the package when empty.
     device : {"auto", "cpu", "cuda", "mps"}
         Where the network runs; "auto" takes an accelerator where there is one.
+    sha256 : str
+        Fingerprint that the weights must have; any when empty. Results carry
+        that of the weights they were made with.
 
     Notes
     -----
@@ -85,6 +73,7 @@ class SpeckNetTracker:
     within_mm: Annotated[float, Interval(gt=0, le=50)] = 0.5
     weights: str = ""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    sha256: str = ""
 
     @property
     def traits(self) -> Traits:
@@ -94,220 +83,91 @@ class SpeckNetTracker:
     @property
     def settings(self) -> Mapping[str, Any]:
         """The settings in force, with the fingerprint of the weights."""
-        return {**asdict(self), "sha256": self._loaded().sha256}
+        return {**asdict(self), "sha256": self._digest()}
 
-    def _loaded(self) -> Weights:
-        path = Path(self.weights) if self.weights else None
-        return load(path, chosen_device(self.device))
+    @property
+    def path(self) -> Path:
+        """The file with the weights."""
+        return Path(self.weights) if self.weights else SHIPPED
+
+    def _digest(self) -> str:
+        """Fingerprint of the weights, which must be the one that was asked for."""
+        try:
+            found = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        except OSError as error:
+            reason = error.strerror or error
+            raise UsstrackError(f"{self.path} cannot be read ({reason}); check the path") from error
+        if self.sha256 and self.sha256 != found:
+            raise UsstrackError(
+                f"{self.path} holds other weights than those asked for (their fingerprint begins "
+                f"with {self.sha256[:12]}, not {found[:12]}); give that file, or no fingerprint"
+            )
+        return found
 
     def track(self, video: Video, queries: Queries, span: range) -> Work[Cells]:
         """Find queries in all frames inside their limits; yields for every frame."""
-        search = _Search(self, self._loaded().network, video, queries, span)
-        total = search.total
-        if not total:
+        found = yield from self.matches(video, queries, span)
+        return _cells(found, video.info, queries, span, self._within_px(video.info))
+
+    def matches(self, video: Video, queries: Queries, span: range) -> Work[Matches]:
+        """Do as `track`, and give what the network says of each place."""
+        from napari_usstrack.models.search import Search, chosen_device
+        from napari_usstrack.models.weights import load
+
+        self._digest()
+        network = load(self.path, chosen_device(self.device)).network
+        side_px, search_mm = self.side_px, self.search_mm
+        search = Search(network, video, queries, span, side_px=side_px, search_mm=search_mm)
+        if not search.total:
             yield Progress(1, 1)
         for done, _ in enumerate(search.frames(), start=1):
-            yield Progress(done, total)
-        return search.cells()
+            yield Progress(done, search.total)
+        return Matches(*_fused(queries, *search.answer()))
+
+    def _within_px(self, info: VideoInfo) -> float:
+        spacing = info.spacing_mm
+        if spacing is None:
+            return UNKNOWN_WITHIN * max(info.width, info.height)
+        return self.within_mm / float(np.mean(spacing))
 
 
-def chosen_device(wanted: str) -> str:
-    """The device that is meant by "auto", or the one that is asked for."""
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "cuda"
-    return "cpu"
-
-
-@dataclass(frozen=True)
-class Working:
-    """The pictures that the network sees.
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Where a network found queries.
 
     Attributes
     ----------
-    grid : Resize
-        From px of the clip to px of these pictures.
-    mm : float or None
-        Millimetres per px of these.
+    xy : float64 ndarray, shape (frames, queries, 2)
+        Px of the clip, NaN where a query was not looked for; queries themselves are exact.
+    seen : float64 ndarray, shape (frames, queries)
+        Probability of being visible.
+    spread_px : float64 ndarray, shape (frames, queries)
+        Expected distance from the truth along each axis, px of the clip; NaN in
+        the query's own frame.
     """
 
-    grid: Resize
-    mm: float | None
-
-    @classmethod
-    def of(cls, info: VideoInfo, side_px: int) -> Working:
-        """Pictures whose longer side has about so many px, multiples of `GRID`."""
-        factor = min(side_px / max(info.width, info.height), MOST_ENLARGED)
-        size = tuple(
-            max(SMALLEST, GRID * round(factor * side / GRID)) for side in (info.width, info.height)
-        )
-        grid = Resize((info.width, info.height), (size[0], size[1]))
-        spacing = info.spacing_mm
-        mm = None if spacing is None else float(np.mean(np.array(spacing) / grid.factor))
-        return cls(grid, mm)
-
-    def pictures(self, frames: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-        """Frames as the network sees them, float, 0 to 255."""
-        grey = torch.from_numpy(np.array(frames)).to(device).float()[:, None]
-        width, height = self.grid.size
-        if grey.shape[-2:] != (height, width):
-            grey = functional.interpolate(
-                grey, (height, width), mode="bilinear", antialias=True, align_corners=False
-            )
-        return grey[:, 0]
+    xy: Floats
+    seen: Floats
+    spread_px: Floats
 
 
-class _Search:
-    """One run of the tracker: both directions of time, all queries."""
-
-    def __init__(
-        self,
-        settings: SpeckNetTracker,
-        network: SpeckNet,
-        video: Video,
-        queries: Queries,
-        span: range,
-    ) -> None:
-        self.network, self.video, self.queries, self.span = network, video, queries, span
-        self.device = next(network.parameters()).device
-        self.view = Working.of(video.info, settings.side_px)
-        width, height = self.view.grid.size
-        mm, side = self.view.mm, max(width, height)
-        self.sigma = UNKNOWN_SEARCH * side if mm is None else settings.search_mm / mm
-        self.within = UNKNOWN_WITHIN * side if mm is None else settings.within_mm / mm
-        self.first, self.last = queries.limits(span)
-        self.inside = (queries.frame >= span.start) & (queries.frame < span.stop)
-        self.xy = np.full((len(span), len(queries), 2), np.nan)
-        self.seen = np.zeros((len(span), len(queries)))
-        self.scale = np.full((len(span), len(queries)), np.nan)
-        self.steps = [self._frames(1), self._frames(-1)]
-        asked = np.unique(queries.frame[self.inside])
-        self.total = len(asked) + sum(len(frames) for frames in self.steps)
-        self.start = torch.from_numpy(self.view.grid.forward(queries.xy)).float().to(self.device)
-        self.bias = torch.zeros_like(self.start)
-
-    def _frames(self, sign: int) -> range:
-        """Frames in which some query is looked for, in one direction of time."""
-        frame, end = self.queries.frame, self.last if sign > 0 else self.first
-        live = self.inside & (sign * end > sign * frame)
-        if not live.any():
-            return range(0)
-        if sign > 0:
-            return range(int(frame[live].min()) + 1, int(end[live].max()) + 1)
-        return range(int(frame[live].max()) - 1, int(end[live].min()) - 1, -1)
-
-    def frames(self) -> Iterator[int]:
-        """Do the work, frame by frame."""
-        yield from self._described()
-        for sign, frames in zip((1, -1), self.steps, strict=True):
-            at, age = self.start.clone(), torch.zeros(len(self.start), device=self.device)
-            for number, maps in self._encoded(frames):
-                live = self.inside & (sign * self.queries.frame < sign * number)
-                end = self.last if sign > 0 else self.first
-                rows = torch.from_numpy(np.flatnonzero(live & (sign * number <= sign * end)))
-                if len(rows):
-                    self._looked(number, maps, rows.to(self.device), at, age)
-                yield number
-
-    def _described(self) -> Iterator[int]:
-        """Take the descriptors of all queries, each in its own frame."""
-        parts: dict[int, list[torch.Tensor]] = {}
-        for number in np.unique(self.queries.frame[self.inside]).tolist():
-            rows = np.flatnonzero(self.inside & (self.queries.frame == number))
-            maps = next(self._encoded(range(number, number + 1)))[1]
-            parts[number] = self._own(maps, torch.from_numpy(rows).to(self.device))
-            self.xy[number - self.span.start, rows] = self.queries.xy[rows]
-            yield number
-        if not parts:
-            return
-        order = torch.cat(
-            [
-                torch.from_numpy(np.flatnonzero(self.inside & (self.queries.frame == number)))
-                for number in parts
-            ]
-        ).to(self.device)
-        whole = []
-        for level in range(3):
-            found = torch.cat([part[level] for part in parts.values()])
-            empty = found.new_zeros(len(self.queries), found.shape[-1])
-            empty[order] = found
-            whole.append(empty)
-        self.wanted = Descriptors(*whole)
-
-    @torch.inference_mode()
-    def _own(self, maps: Maps, rows: torch.Tensor) -> list[torch.Tensor]:
-        """Descriptors of queries, and how far off the network finds them in their own frame."""
-        wanted = self.network.describe(maps, self.start[rows][None])
-        volume = self.network.volume(maps, wanted)
-        middle = ((self.start[rows] + 0.5) / MIDDLE - 0.5).round()
-        guess = ((middle + 0.5) * MIDDLE - 0.5)[None]
-        off = self.network.around(maps, wanted, volume, guess).xy[0] - self.start[rows]
-        near = torch.linalg.vector_norm(off, dim=-1) < SELF_PX
-        self.bias[rows] = torch.where(near[:, None], off, torch.zeros_like(off))
-        return [each[0] for each in wanted]
-
-    def _encoded(self, frames: range) -> Iterator[tuple[int, Maps]]:
-        """Maps of frames, one after the other, encoded in chunks."""
-        for begin in range(0, len(frames), CHUNK):
-            chunk = frames[begin : begin + CHUNK]
-            low, high = min(chunk[0], chunk[-1]), max(chunk[0], chunk[-1])
-            pictures = self.video.frames(range(low, high + 1))[:: frames.step]
-            maps = self._maps(pictures)
-            for place, number in enumerate(chunk):
-                yield number, maps.of(slice(place, place + 1))
-
-    @torch.inference_mode()
-    def _maps(self, pictures: NDArray[np.uint8]) -> Maps:
-        return self.network.encode(self.view.pictures(pictures, self.device))
-
-    @torch.inference_mode()
-    def _looked(
-        self, number: int, maps: Maps, rows: torch.Tensor, at: torch.Tensor, age: torch.Tensor
-    ) -> None:
-        """Find some queries in a frame, near where they were last seen."""
-        wanted = self.wanted.of(rows)
-        volume = self.network.volume(maps, wanted)
-        near = _near(at[rows], self.sigma * torch.sqrt(1.0 + age[rows]), volume.shape[-2:])
-        found = self.network.around(maps, wanted, volume, coarse_place(volume + near))
-        place = found.xy[0] - self.bias[rows]
-        sure = found.seen[0] > 0
-        at[rows] = torch.where(sure[:, None], place, at[rows])
-        age[rows] = torch.where(sure, torch.zeros_like(age[rows]), age[rows] + 1.0)
-        self._kept(number - self.span.start, rows.cpu().numpy(), place, found)
-
-    def _kept(self, row: int, columns: NDArray[np.intp], place: torch.Tensor, found: Found) -> None:
-        self.xy[row, columns] = self.view.grid.backward(place.double().cpu().numpy())
-        self.seen[row, columns] = torch.sigmoid(found.seen[0]).double().cpu().numpy()
-        self.scale[row, columns] = torch.exp(found.spread[0]).double().cpu().numpy()
-
-    def cells(self) -> Cells:
-        """The answer."""
-        info, queries = self.video.info, self.queries
-        fused = _fused(queries, self.xy, self.seen, self.scale)
-        xy, seen, scale = fused
-        away = self.within / scale
-        confidence = seen * (1.0 - (1.0 + away) * np.exp(-away))
-        rows = queries.frame[self.inside] - self.span.start
-        columns = np.flatnonzero(self.inside)
-        xy[rows, columns], seen[rows, columns] = queries.xy[columns], 1.0
-        confidence[rows, columns] = 1.0
-        visible = (seen > 0.5) & inside(xy, info.width, info.height)
-        xy[..., 0] = np.clip(xy[..., 0], -0.5, info.width - 0.5)
-        xy[..., 1] = np.clip(xy[..., 1], -0.5, info.height - 0.5)
-        return Cells.placed(
-            xy, Source.MODEL, confidence=np.where(visible, confidence, 0.0), visible=visible
-        )
-
-
-def _near(at: torch.Tensor, sigma: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """What is added to a comparison: less far from where points are expected."""
-    rows, columns = shape
-    step_x = (torch.arange(columns, device=at.device) + 0.5) * MIDDLE - 0.5
-    step_y = (torch.arange(rows, device=at.device) + 0.5) * MIDDLE - 0.5
-    across = ((step_x - at[:, :1]) / sigma[:, None]).square()
-    down = ((step_y - at[:, 1:]) / sigma[:, None]).square()
-    return -0.5 * (down[:, :, None] + across[:, None, :])
+def _cells(
+    found: Matches, info: VideoInfo, queries: Queries, span: range, within_px: float
+) -> Cells:
+    """Positions with visibility, and confidence of being near the truth."""
+    away = within_px / found.spread_px
+    confidence = found.seen * (1.0 - (1.0 + away) * np.exp(-away))
+    asked = (queries.frame >= span.start) & (queries.frame < span.stop)
+    columns = np.flatnonzero(asked)
+    rows = queries.frame[columns] - span.start
+    xy, seen = found.xy.copy(), found.seen.copy()
+    xy[rows, columns], seen[rows, columns], confidence[rows, columns] = queries.xy[columns], 1, 1
+    visible = (seen > SEEN) & inside(xy, info.width, info.height)
+    xy[..., 0] = np.clip(xy[..., 0], -0.5, info.width - 0.5)
+    xy[..., 1] = np.clip(xy[..., 1], -0.5, info.height - 0.5)
+    return Cells.placed(
+        xy, Source.MODEL, confidence=np.where(visible, confidence, 0.0), visible=visible
+    )
 
 
 def _fused(queries: Queries, xy: Floats, seen: Floats, scale: Floats) -> tuple[Floats, ...]:
@@ -315,14 +175,13 @@ def _fused(queries: Queries, xy: Floats, seen: Floats, scale: Floats) -> tuple[F
     for name in {n for n in queries.name if queries.name.count(n) > 1}:
         columns = np.array([i for i, other in enumerate(queries.name) if other == name])
         there = np.isfinite(xy[:, columns, 0])
-        sure = np.where(
-            there, seen[:, columns] / np.nan_to_num(scale[:, columns], nan=1e-3) ** 2, 0
-        )
-        weight = sure / np.maximum(sure.sum(axis=1, keepdims=True), 1e-12)
+        sure = np.where(there, (seen[:, columns] + LEAST) / scale[:, columns] ** 2, 0.0)
+        total = sure.sum(axis=1, keepdims=True)
+        weight = sure / np.where(total > 0, total, 1.0)
         several = there.sum(axis=1) > 1
         mean = (weight[..., None] * np.nan_to_num(xy[:, columns])).sum(axis=1)
         best = seen[:, columns].max(axis=1)
-        least = np.nanmin(np.where(there, scale[:, columns], np.inf), axis=1)
+        least = np.where(there, scale[:, columns], np.inf).min(axis=1)
         for place, column in enumerate(columns):
             rows = several & there[:, place]
             xy[rows, column], seen[rows, column] = mean[rows], best[rows]

@@ -24,7 +24,7 @@ from torch.nn import functional
 from napari_usstrack.models.sampling import sampled, to_cells, to_px, windows
 from napari_usstrack.models.symmetry import ORDER, Lift, Plain, Turning
 
-GRID = 8
+GRID = 16
 """Frames are a multiple of this many px high and wide."""
 FINE, MIDDLE, COARSE = 2, 4, 8
 LOCAL_PX = 32
@@ -40,8 +40,9 @@ class SpeckNetSettings:
 
     Attributes
     ----------
-    fine, middle, coarse : int
-        Features of the three maps; each has eight channels.
+    fine, middle, coarse, wide : int
+        Features of the three maps, and of a fourth with cells of 16 px that
+        tells the others what lies around; each has eight channels.
     reach : int
         Cells of 2 px on each side of a guess that are searched on the finest map.
     peak : int
@@ -53,6 +54,7 @@ class SpeckNetSettings:
     fine: int = 3
     middle: int = 6
     coarse: int = 8
+    wide: int = 8
     reach: int = 6
     peak: int = 2
     symmetric: bool = True
@@ -117,6 +119,9 @@ class SpeckNet(nn.Module):
         self.block_middle = nn.ModuleList([layer(middle, middle, 3), layer(middle, middle, 3)])
         self.down_coarse = layer(middle, coarse, 4, 2)
         self.block_coarse = nn.ModuleList([layer(coarse, coarse, 3), layer(coarse, coarse, 3)])
+        self.down_wide = layer(coarse, s.wide, 4, 2)
+        self.block_wide = nn.ModuleList([layer(s.wide, s.wide, 3), layer(s.wide, s.wide, 3)])
+        self.to_coarse = layer(s.wide, coarse, 1)
         self.to_middle, self.out_middle = layer(coarse, middle, 1), layer(middle, middle, 3)
         self.to_fine, self.out_fine = layer(middle, fine, 1), layer(fine, fine, 3)
         self.out_coarse = layer(coarse, coarse, 1)
@@ -139,7 +144,8 @@ class SpeckNet(nn.Module):
         middle = self.down_middle(fine)
         middle = _residual(middle, self.block_middle)
         coarse = _residual(self.down_coarse(functional.relu(middle)), self.block_coarse)
-        top = functional.relu(coarse)
+        wide = _residual(self.down_wide(functional.relu(coarse)), self.block_wide)
+        top = functional.relu(coarse + _larger(self.to_coarse(functional.relu(wide))))
         middle = functional.relu(middle + _larger(self.to_middle(top)))
         middle_out = self.out_middle(middle)
         fine_out = self.out_fine(functional.relu(fine + _larger(self.to_fine(middle))))
@@ -251,14 +257,14 @@ class SpeckNet(nn.Module):
 
 def levelled(grey: torch.Tensor) -> torch.Tensor:
     """Pictures without local mean and contrast, ``(frames, 1, height, width)``."""
-    small = functional.avg_pool2d(grey, GRID)
-    power = functional.avg_pool2d(grey * grey, GRID)
-    cells = LOCAL_PX // GRID + 1
+    small = functional.avg_pool2d(grey, COARSE)
+    power = functional.avg_pool2d(grey * grey, COARSE)
+    cells = LOCAL_PX // COARSE + 1
     both = torch.cat([small, power], dim=1)
     both = functional.avg_pool2d(
         functional.pad(both, (cells // 2,) * 4, mode="replicate"), cells, stride=1
     )
-    mean, power = functional.interpolate(both, scale_factor=GRID, mode="bilinear").split(1, dim=1)
+    mean, power = functional.interpolate(both, scale_factor=COARSE, mode="bilinear").split(1, dim=1)
     contrast = torch.sqrt((power - mean * mean).clamp(min=0.0) + CONTRAST**2)
     return (grey - mean) / contrast
 

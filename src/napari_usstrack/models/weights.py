@@ -14,9 +14,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.models.predictor import SHIPPED
 from napari_usstrack.models.specknet import SpeckNet, SpeckNetSettings
 
-SHIPPED = Path(__file__).parent / "weights" / "specknet.safetensors"
 KEY = "usstrack"
 
 
@@ -72,7 +72,8 @@ def _read(path: Path, device: str, _stamp: tuple[int, int]) -> Weights:
         ) from error
     known = [each.name for each in fields(SpeckNetSettings)]
     given = {k: v for k, v in facts.get("network", {}).items() if k in known}
-    network = SpeckNet(SpeckNetSettings(**given))
+    with torch.random.fork_rng(devices=[]):
+        network = SpeckNet(SpeckNetSettings(**given))
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

@@ -25,6 +25,7 @@ from napari_usstrack.flow.support import (
     speckle_mm,
 )
 from napari_usstrack.flow.with_lines import holding
+from napari_usstrack.pipelines.learned import learned
 from napari_usstrack.pipelines.refining import Refined, Refiner, walked_frames
 
 Floats = NDArray[np.float64]
@@ -65,6 +66,11 @@ class Hybrid:
     lines : bool
         Whether points of one group and of kind line or contour are held to it
         (`flow.with_lines`).
+    learned : bool
+        Whether matches of a pretrained network (method specknet) are one more
+        source.
+    weights : str
+        File with its weights; those that come with the package when empty.
 
     Notes
     -----
@@ -88,6 +94,8 @@ class Hybrid:
     rounds: Annotated[int, Interval(ge=0, le=10)] = 1
     within_mm: Annotated[float, Interval(gt=0, le=50)] = 0.5
     lines: bool = True
+    learned: bool = False
+    weights: str = ""
 
     @property
     def traits(self) -> Traits:
@@ -114,15 +122,19 @@ class Hybrid:
     def refined(self, video: Video, queries: Queries, span: range) -> Work[Refined]:
         """Do as `track` without lines, and say how far off each place may be."""
         guide = self._guide(video, queries, span, None)
-        refiner = Refiner(video, queries, span, self.within_mm)
         walk = walked_frames(queries, span)
-        total = walk + (self.rounds + 1) * refiner.size
-        start = yield from part(self._start(guide, video, queries, span), 0, walk, total)
+        refiner = Refiner(video, queries, span, self.within_mm)
+        looked = walk if self.learned else 0
+        total = looked + walk + (self.rounds + 1) * refiner.size
+        if self.learned:
+            work = learned(video, queries, span, self.weights)
+            refiner.learned = yield from part(work, 0, looked, total)
+        start = yield from part(self._start(guide, video, queries, span), looked, walk, total)
         if self.rounds == 0 or guide is None:
             yield Progress(total, total)
             return Refined(start, np.full((*start.shape, 2, 2), np.nan))
-        work = refiner.refine(start, guide, self.rounds)
-        found = yield from part(work, walk, total - walk, total)
+        refining = refiner.refine(start, guide, self.rounds)
+        found = yield from part(refining, looked + walk, total - looked - walk, total)
         yield Progress(total, total)
         return found
 

@@ -17,6 +17,7 @@ from napari_usstrack.core.video import Video
 from napari_usstrack.flow.group_match import GroupMatch, group_match
 from napari_usstrack.flow.guided import Guide
 from napari_usstrack.pipelines.closing import Cycles, Loop, close, spread
+from napari_usstrack.pipelines.learned import Learned
 from napari_usstrack.pipelines.neighbours import agreed
 from napari_usstrack.smoothing.fusion import Fused, Measured, fusing
 from napari_usstrack.smoothing.uncertainty import confidence
@@ -87,10 +88,22 @@ class Refiner:
         Frames of the answer.
     within_mm : float
         Distance of which confidence speaks.
+
+    Attributes
+    ----------
+    learned : Learned or None
+        What a network found; one more source of matches.
     """
 
-    def __init__(self, video: Video, queries: Queries, span: range, within_mm: float) -> None:
+    def __init__(
+        self,
+        video: Video,
+        queries: Queries,
+        span: range,
+        within_mm: float,
+    ) -> None:
         self._video, self._queries, self._span = video, queries, span
+        self.learned: Learned | None = None
         self._within_mm = within_mm
         self._stretches = [
             range(first, min(first + STRETCH, len(span)))
@@ -123,7 +136,7 @@ class Refiner:
             found = _Evidence.of_steps(start.shape, guide, self._span)
             yield from part(self._measured(paths, guide, found), before, self.size - 1, total)
             fused = yield from part(
-                _joined(found, paths, self._queries, self._span, guide),
+                self._joined(found, paths, guide),
                 before + self.size - 1,
                 1,
                 total,
@@ -143,7 +156,7 @@ class Refiner:
             if later.size:
                 loops.append(Loop(point, later, partner))
         pinned = sum(1 for _ in _anchors(self._queries, self._span)) > len(self._queries)
-        if not (loops or pinned):
+        if not (loops or pinned or self.learned is not None):
             yield Progress(1, 1)
             return
 
@@ -159,11 +172,23 @@ class Refiner:
             known = np.isfinite(closed.place).all(axis=-1)
             spread(paths.deformed[:, point], at[known], closed.deformed[known])
             yield Progress(min(done, total - 1), total)
-        fused = yield from part(
-            _joined(found, paths, self._queries, self._span, guide), total - 1, 1, total
-        )
+        fused = yield from part(self._joined(found, paths, guide), total - 1, 1, total)
         known = np.isfinite(fused.xy)
         paths.centre[known] = fused.xy[known]
+
+    def _joined(self, found: _Evidence, paths: _Paths, guide: Guide) -> Work[Fused]:
+        """Smooth each path over steps and matches, through its anchors."""
+        exact = np.full(paths.centre.shape, np.nan)
+        for row, column, place in _anchors(self._queries, self._span):
+            exact[row, column] = guide.grid.map.forward(place)
+        common = _measured(
+            _bent(found.common, exact, paths.query), found.common_covariance, "common"
+        )
+        measured = Measured.from_tracks(exact, np.zeros((2, 2)), "manual").and_(common)
+        if self.learned is not None:
+            factor = float(np.mean(guide.grid.map.factor))
+            measured = measured.and_(self.learned.measured(guide.grid.map, factor))
+        return fusing(found.step, found.step_covariance, measured, calibrate=False)
 
     def _measured(self, paths: _Paths, guide: Guide, found: _Evidence) -> Work[None]:
         """Compare frames, stretch by stretch, points side by side."""
@@ -315,19 +340,6 @@ def _side_by_side(
         finally:
             for answer in waiting:
                 answer.cancel()
-
-
-def _joined(
-    found: _Evidence, paths: _Paths, queries: Queries, span: range, guide: Guide
-) -> Work[Fused]:
-    """Smooth each path over steps and matches, through its anchors."""
-    exact = np.full(paths.centre.shape, np.nan)
-    for row, column, place in _anchors(queries, span):
-        exact[row, column] = guide.grid.map.forward(place)
-    measured = Measured.from_tracks(exact, np.zeros((2, 2)), "manual").and_(
-        _measured(_bent(found.common, exact, paths.query), found.common_covariance, "common")
-    )
-    return fusing(found.step, found.step_covariance, measured, calibrate=False)
 
 
 def _bent(places: Floats, exact: Floats, query: tuple[int, ...]) -> Floats:

@@ -38,7 +38,7 @@ class Plan:
         its end.
     seed : int
     side : int
-        Side of the pictures that are trained on, px, a multiple of 8.
+        Side of the pictures that are trained on, px, a multiple of 16.
     clips, frames, points : int
         Clips in a step, frames of each, and points at most.
     pool, renew_every : int
