@@ -17,6 +17,7 @@ from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Progress, Queries, Traits, Work
 from napari_usstrack.core.tracks import Cells, Source
 from napari_usstrack.core.video import Video, VideoInfo
+from napari_usstrack.models.files import SPECKNET
 
 Floats = NDArray[np.float64]
 TRAITS = Traits(
@@ -34,7 +35,6 @@ SEEN = 0.5
 """Probability above which a point is called visible."""
 LEAST = 1e-9
 """Keeps the weights of answers that are all unseen above nothing."""
-SHIPPED = Path(__file__).parent / "weights" / "specknet.safetensors"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class SpeckNetTracker:
     @property
     def path(self) -> Path:
         """The file with the weights."""
-        return Path(self.weights) if self.weights else SHIPPED
+        return Path(self.weights) if self.weights else SPECKNET
 
     def _digest(self) -> str:
         """Fingerprint of the weights, which must be the one that was asked for."""

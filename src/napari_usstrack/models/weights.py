@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.models.predictor import SHIPPED
+from napari_usstrack.models.files import SPECKNET
 from napari_usstrack.models.specknet import SpeckNet, SpeckNetSettings
 
 KEY = "usstrack"
@@ -41,7 +41,7 @@ class Weights:
 
 def shipped() -> bool:
     """Whether this installation has weights of its own."""
-    return SHIPPED.is_file()
+    return SPECKNET.is_file()
 
 
 def load(path: Path | None = None, device: str = "cpu") -> Weights:
@@ -52,7 +52,7 @@ def load(path: Path | None = None, device: str = "cpu") -> Weights:
     UsstrackError
         If the file is missing or holds something else.
     """
-    path = SHIPPED if path is None else path
+    path = SPECKNET if path is None else path
     if not path.is_file():
         raise UsstrackError(f"{path} does not exist; check the name and the folder")
     stamp = path.stat()
