@@ -109,15 +109,28 @@ class SpeckNetTracker:
         found = yield from self.matches(video, queries, span)
         return _cells(found, video.info, queries, span, self._within_px(video.info))
 
-    def matches(self, video: Video, queries: Queries, span: range) -> Work[Matches]:
-        """Do as `track`, and give what the network says of each place."""
+    def matches(
+        self, video: Video, queries: Queries, span: range, expected: Floats | None = None
+    ) -> Work[Matches]:
+        """Do as `track`, and give what the network says of each place.
+
+        Parameters
+        ----------
+        video, queries, span
+            As for `track`.
+        expected : float64 ndarray, shape (frames, queries, 2), optional
+            Where to search, px of the clip, instead of where points were last
+            seen; NaN where nobody knows.
+        """
         from napari_usstrack.models.search import Search, chosen_device
         from napari_usstrack.models.weights import load
 
         self._digest()
         network = load(self.path, chosen_device(self.device)).network
         side_px, search_mm = self.side_px, self.search_mm
-        search = Search(network, video, queries, span, side_px=side_px, search_mm=search_mm)
+        search = Search(
+            network, video, queries, span, side_px=side_px, search_mm=search_mm, expected=expected
+        )
         if not search.total:
             yield Progress(1, 1)
         for done, _ in enumerate(search.frames(), start=1):

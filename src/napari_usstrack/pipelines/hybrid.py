@@ -126,10 +126,11 @@ class Hybrid:
         refiner = Refiner(video, queries, span, self.within_mm)
         looked = walk if self.learned else 0
         total = looked + walk + (self.rounds + 1) * refiner.size
-        if self.learned:
-            work = learned(video, queries, span, self.weights)
-            refiner.learned = yield from part(work, 0, looked, total)
-        start = yield from part(self._start(guide, video, queries, span), looked, walk, total)
+        start = yield from part(self._start(guide, video, queries, span), 0, walk, total)
+        if self.learned and guide is not None:
+            path = np.where(start.visible[..., None], start.xy, np.nan)
+            work = learned(video, queries, span, path, self.weights)
+            refiner.learned = yield from part(work, walk, looked, total)
         if self.rounds == 0 or guide is None:
             yield Progress(total, total)
             return Refined(start, np.full((*start.shape, 2, 2), np.nan))

@@ -18,6 +18,8 @@ SEEN = 0.5
 COUNTED = 2.0
 """Standard deviation of a match in units of the distance that the network expects. Errors
 of neighbouring frames are alike, so each counts for less than if it were alone."""
+SEARCH_MM = 1.5
+"""Standard deviation of the search around the path, mm."""
 KIND = "network"
 
 
@@ -45,20 +47,26 @@ class Learned:
         return Measured.from_tracks(xy, covariance, KIND)
 
 
-def learned(video: Video, queries: Queries, span: range, weights: str = "") -> Work[Learned]:
-    """Find queries with the network.
+def learned(
+    video: Video, queries: Queries, span: range, path: Floats, weights: str = ""
+) -> Work[Learned]:
+    """Find queries with the network, near a path.
 
     Parameters
     ----------
     video : Video
     queries : Queries
     span : range
+    path : float64 ndarray, shape (frames, queries, 2)
+        Where they are thought to be, px of the clip; NaN where nobody knows.
     weights : str
         File with weights; those that come with the package when empty.
     """
     from napari_usstrack.models.predictor import SpeckNetTracker
 
-    found = yield from SpeckNetTracker(weights=weights).matches(video, queries, span)
+    found = yield from SpeckNetTracker(weights=weights, search_mm=SEARCH_MM).matches(
+        video, queries, span, path
+    )
     known = (found.seen > SEEN) & np.isfinite(found.spread_px)
     spread = np.where(known, COUNTED * found.spread_px / np.sqrt(found.seen + 1e-9), np.nan)
     return Learned(np.where(known[..., None], found.xy, np.nan), spread)
