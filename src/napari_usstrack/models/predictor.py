@@ -63,9 +63,10 @@ class SpeckNetTracker:
 
     Notes
     -----
-    What the network says of the query's own frame is known to be wrong by how
-    far it is from the query; that is taken out of all other frames. Answers
-    are the same, turned, for a clip that is turned or mirrored.
+    In each frame the network finds the query again, the tissue of the frame
+    before is found near where it was, and both are aligned to a fraction of a
+    pixel and joined (`models.chase`). Answers are the same, turned, for a clip
+    that is turned or mirrored.
     """
 
     side_px: Annotated[int, Interval(ge=64, le=2048)] = 256

@@ -65,11 +65,20 @@ class SpeckNetSettings:
 
 
 class Maps(NamedTuple):
-    """Descriptors of unit length, each ``(frames, channels, rows, columns)``."""
+    """What the network makes of frames.
+
+    Attributes
+    ----------
+    fine, middle, coarse : tensor, shape (frames, channels, rows, columns)
+        Descriptors of unit length, in cells of 2, 4 and 8 px.
+    picture : tensor, shape (frames, 1, height, width)
+        The frames without local mean and contrast.
+    """
 
     fine: torch.Tensor
     middle: torch.Tensor
     coarse: torch.Tensor
+    picture: torch.Tensor
 
     def of(self, frames: Any) -> Maps:
         """The maps of some of the frames."""
@@ -139,8 +148,7 @@ class SpeckNet(nn.Module):
             0 to 255; height and width are multiples of `GRID`.
         """
         picture = levelled(grey.float()[:, None])
-        picture = picture.contiguous(memory_format=torch.channels_last)
-        fine = functional.relu(self.stem(picture))
+        fine = functional.relu(self.stem(picture.contiguous(memory_format=torch.channels_last)))
         middle = self.down_middle(fine)
         middle = _residual(middle, self.block_middle)
         coarse = _residual(self.down_coarse(functional.relu(middle)), self.block_coarse)
@@ -149,12 +157,9 @@ class SpeckNet(nn.Module):
         middle = functional.relu(middle + _larger(self.to_middle(top)))
         middle_out = self.out_middle(middle)
         fine_out = self.out_fine(functional.relu(fine + _larger(self.to_fine(middle))))
-        return Maps(
-            *(
-                functional.normalize(each, dim=1)
-                for each in (fine_out, middle_out, self.out_coarse(top))
-            )
-        )
+        found = (fine_out, middle_out, self.out_coarse(top))
+        fine, middle, coarse = (functional.normalize(each, dim=1) for each in found)
+        return Maps(fine, middle, coarse, picture)
 
     @staticmethod
     def describe(maps: Maps, xy: torch.Tensor) -> Descriptors:
@@ -168,7 +173,7 @@ class SpeckNet(nn.Module):
             Px.
         """
         strides = (FINE, MIDDLE, COARSE)
-        found = (sampled(m, xy, stride) for m, stride in zip(maps, strides, strict=True))
+        found = (sampled(m, xy, stride) for m, stride in zip(maps[:3], strides, strict=True))
         return Descriptors(*(functional.normalize(each, dim=-1) for each in found))
 
     # --- matching ----------------------------------------------------------------------------
@@ -214,6 +219,13 @@ class SpeckNet(nn.Module):
         facts = self._facts(maps, wanted, volume, xy, spread, sure)
         spread, seen = self.judge(facts).unbind(-1)
         return Found(xy, spread, seen)
+
+    def placed(
+        self, maps: Maps, wanted: Descriptors, volume: torch.Tensor, guess: torch.Tensor
+    ) -> torch.Tensor:
+        """Do as `around`, and give only where: (frames, points, 2) px."""
+        logits, corner = self.closely(maps, wanted, volume, guess)
+        return peak(logits, corner, 2 * self.settings.reach, self.settings.peak)[0]
 
     def closely(
         self, maps: Maps, wanted: Descriptors, volume: torch.Tensor, guess: torch.Tensor
