@@ -14,11 +14,11 @@ import torch
 
 from napari_usstrack.models.polish import (
     Patches,
+    covariances,
     likeness,
     patches,
     polished,
     smaller,
-    standard_error,
 )
 from napari_usstrack.models.specknet import MIDDLE, Descriptors, Maps, SpeckNet, coarse_place
 
@@ -26,17 +26,19 @@ STRIDES = (4, 2, 1)
 """Sizes of the pictures in which patches are aligned, coarse to fine, px per cell."""
 WIDE = 0.3
 """Weight of the wider surroundings when guesses of a step are compared."""
-STEP_SHARE = 0.6
-"""Error of a step between neighbouring frames, of that of a patch as alike from far away."""
+STEP_SHARE = 1.0
+"""Error of a step between neighbouring frames, of that of a patch from far away."""
+CORRELATED = 0.25
+"""Least variance of joined places, of that of the query's look: its errors last."""
 STRAY = 0.1
 """What likeness a place loses one standard deviation of the search away."""
 GATE = 9.0
-"""Squared distance, in variances, beyond which both places contradict each other."""
+"""Squared distance (Mahalanobis) beyond which both places contradict each other."""
 CONVINCING = 0.85
 """Likeness at which the query's look is believed against a path that is not sure."""
 LOST_PX = 1.5
 """Standard deviation of a path that is not sure."""
-HALF_SEEN, STEEPNESS = 0.45, 12.0
+HALF_SEEN, STEEPNESS = 0.25, 12.0
 """Likeness at which a point is as likely hidden as seen, and how fast that changes."""
 
 
@@ -82,7 +84,8 @@ class Chase:
         """Begin again at the queries."""
         self.at = self._start.clone()
         self._before = self._start.clone()
-        self._variance = torch.zeros(len(self.at), device=self.at.device)
+        self._variance = torch.zeros(len(self.at), 2, 2, device=self.at.device)
+        self._gone = torch.zeros(len(self.at), dtype=torch.bool, device=self.at.device)
         if self._own is not None and self._wanted is not None:
             self._recent = [Patches(*(each.clone() for each in own)) for own in self._own]
             self._latest = Descriptors(*(each.clone() for each in self._wanted))
@@ -98,8 +101,8 @@ class Chase:
             self._own = [Patches(*(_room(each, count) for each in level)) for level in own]
         for whole, part in zip(self._wanted, found, strict=True):
             whole[rows] = part[0]
-        for whole, part in zip(self._own, own, strict=True):
-            _put(whole, rows, part)
+        for kept, new in zip(self._own, own, strict=True):
+            _put(kept, rows, new)
         self._start[rows] = xy
 
     @torch.inference_mode()
@@ -128,17 +131,24 @@ class Chase:
         own = [each.of(rows) for each in self._own]
         gone, _ = polished(pictures[0], recent[0], at, STRIDES[0])
         step, alike = self._best(pictures, recent, [gone, at, ahead, next_to, guess], at, WIDE)
-        path = self._variance[rows] + (STEP_SHARE * standard_error(alike)).square()
+        path = self._variance[rows] + STEP_SHARE**2 * covariances(pictures[-1], recent[-1], step)
         look, known_again = self._best(pictures, own, [step, guess], step)
-        found = standard_error(known_again).square()
-        xy, variance = _joined(step, path, look, found, known_again)
+        found = covariances(pictures[-1], own[-1], look)
+        xy, variance, differ = _joined(step, path, look, found, known_again)
         seen = torch.sigmoid(STEEPNESS * (torch.maximum(alike, known_again) - HALF_SEEN))
+        height, width = maps.picture.shape[-2:]
+        border = torch.tensor([width, height], device=xy.device) - 0.5
+        beyond = ((xy < -0.5) | (xy > border)).any(dim=-1)
+        back = (known_again > CONVINCING) & ~differ
+        self._gone[rows] = beyond | (self._gone[rows] & ~back)
+        seen = torch.where(self._gone[rows], torch.zeros_like(seen), seen)
         self._before[rows], self.at[rows], self._variance[rows] = self.at[rows], xy, variance
         for whole, picture, stride in zip(self._recent, pictures, STRIDES, strict=True):
             _put(whole, rows, patches(picture, xy, stride))
         for kept, new in zip(self._latest, self.network.describe(maps, xy[None]), strict=True):
             kept[rows] = new[0]
-        return Places(xy, torch.sqrt(variance), seen)
+        spread = torch.sqrt(0.5 * variance.diagonal(dim1=-2, dim2=-1).sum(-1))
+        return Places(xy, spread, seen)
 
     def _guess(self, wanted: Descriptors, maps: Maps, at: torch.Tensor) -> torch.Tensor:
         """Where the network finds points again, near a place, (points, 2) px."""
@@ -173,17 +183,27 @@ def _joined(
     look: torch.Tensor,
     found: torch.Tensor,
     alike: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Join a path with where its query's look was found; one of them where they differ."""
-    apart = (step - look).square().sum(-1)
-    share = path / (path + found)
-    xy = step + share[:, None] * (look - step)
-    variance = torch.maximum(path * found / (path + found), 0.25 * found)
-    differ = apart > GATE * (path + found)
-    trusted = differ & (alike > CONVINCING) & (path > LOST_PX**2)
+    both = torch.linalg.inv(path + found)
+    gain, off = path @ both, look - step
+    apart = (off[:, None] @ both @ off[..., None])[:, 0, 0]
+    xy = step + (gain @ off[..., None])[..., 0]
+    variance = path - gain @ path
+    variance = torch.where(
+        _size(variance) < CORRELATED * _size(found), CORRELATED * found, variance
+    )
+    differ = apart > GATE
+    trusted = differ & (alike > CONVINCING) & (_size(path)[:, 0, 0] > 2.0 * LOST_PX**2)
     xy = torch.where(differ[:, None], torch.where(trusted[:, None], look, step), xy)
-    variance = torch.where(differ, torch.where(trusted, found, path), variance)
-    return xy, variance
+    wide = differ[:, None, None]
+    variance = torch.where(wide, torch.where(trusted[:, None, None], found, path), variance)
+    return xy, variance, differ & ~trusted
+
+
+def _size(covariance: torch.Tensor) -> torch.Tensor:
+    """Sum of the variances along both axes, (points, 1, 1)."""
+    return covariance.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
 
 
 def _near(at: torch.Tensor, sigma: float, shape: torch.Size) -> torch.Tensor:

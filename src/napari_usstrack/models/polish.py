@@ -24,6 +24,8 @@ LONGEST_PX = 1.5
 """Most that a round moves a patch, px."""
 FARTHEST_PX = 5.0
 """A patch that would move further stays where it was."""
+EXPECTED, LEAST_PX = 0.43, 0.05
+"""Error of a patch, of what its slopes and what is left over say, and at least."""
 FLATTEST = 1e-3
 
 
@@ -131,13 +133,16 @@ def polished(
     return xy, likeness(picture, wanted, xy, stride)
 
 
-def standard_error(alike: torch.Tensor) -> torch.Tensor:
-    """Error along an axis to expect of a patch found with some likeness, px of 256.
+def covariances(picture: torch.Tensor, wanted: Patches, xy: torch.Tensor) -> torch.Tensor:
+    """Errors to expect of patches at places, px^2 of pictures of 256, (points, 2, 2).
 
-    A line through what patches of generated clips are off by, root mean square,
-    when they are sought from the truth on.
+    What is left over of a patch, through its slopes; the factor is what errors
+    were on generated clips when patches were sought from the truth on.
     """
-    return (0.25 + 1.9 * torch.sqrt((1.0 - alike).clamp(min=0.0))).clamp(max=1.4)
+    _, weight = _layout(xy.device)
+    left = (weight * (cut(picture, xy) - wanted.values).square()).sum(-1)
+    floor = LEAST_PX**2 * torch.eye(2, device=xy.device)
+    return EXPECTED**2 * left[:, None, None] * wanted.inverse + floor
 
 
 def likeness(

@@ -12,6 +12,7 @@ import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
 
+from napari_usstrack.core.believed import held
 from napari_usstrack.core.coords import inside
 from napari_usstrack.core.errors import UsstrackError
 from napari_usstrack.core.tracker import Progress, Queries, Traits, Work
@@ -171,7 +172,8 @@ def _cells(
     """Positions with visibility, and confidence of being near the truth."""
     away = within_px / found.spread_px
     confidence = found.seen * (1.0 - (1.0 + away) * np.exp(-away))
-    asked = (queries.frame >= span.start) & (queries.frame < span.stop)
+    first, last = queries.limits(span)
+    asked = (queries.frame >= first) & (queries.frame <= last)
     columns = np.flatnonzero(asked)
     rows = queries.frame[columns] - span.start
     xy, seen = found.xy.copy(), found.seen.copy()
@@ -179,6 +181,8 @@ def _cells(
     visible = (seen > SEEN) & inside(xy, info.width, info.height)
     xy[..., 0] = np.clip(xy[..., 0], -0.5, info.width - 0.5)
     xy[..., 1] = np.clip(xy[..., 1], -0.5, info.height - 0.5)
+    present = np.asarray(np.isfinite(xy).all(axis=-1))
+    xy = held(xy, visible, queries.frame - span.start, present)
     return Cells.placed(
         xy, Source.MODEL, confidence=np.where(visible, confidence, 0.0), visible=visible
     )

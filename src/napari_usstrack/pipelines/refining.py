@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_usstrack.core.believed import held
 from napari_usstrack.core.coords import inside
 from napari_usstrack.core.parts import part
 from napari_usstrack.core.tracker import Progress, Queries, Work
@@ -226,8 +227,7 @@ class Refiner:
         for row, column, place in _anchors(self._queries, self._span):
             xy[row, column], sure[row, column], scale[row, column] = place, 1.0, 0.0
             visible[row, column] |= start.present[row, column]
-        xy = _held(xy, visible, query, start.present)
-        xy[~start.present] = np.nan
+        xy = held(xy, visible, query, start.present)
         given = np.where(start.present, np.where(visible, sure, 0.0), np.nan)
         cells = Cells(xy, given.astype(np.float32), visible & start.present, start.source)
         to_frame = 1.0 / np.asarray(grid.map.factor)
@@ -373,19 +373,3 @@ def _anchors(queries: Queries, span: range) -> Iterator[tuple[int, int, Floats]]
                 own = other == column
                 if own or frame != queries.frame[column]:
                     yield frame - span.start, column, queries.xy[other]
-
-
-def _held(xy: Floats, visible: Mask, query: NDArray[np.intp], present: Mask) -> Floats:
-    """Leave points that cannot be seen where they were last seen, on the way from the query."""
-    count = len(xy)
-    out = xy.copy()
-    for point, row in enumerate(query.tolist()):
-        if not 0 <= row < count or not present[row, point]:
-            continue
-        at = np.arange(count)
-        known = visible[:, point].copy()
-        known[row] = True
-        ahead = np.maximum.accumulate(np.where(known & (at >= row), at, row))
-        behind = np.minimum.accumulate(np.where(known & (at <= row), at, row)[::-1])[::-1]
-        out[:, point] = xy[np.where(at >= row, ahead, behind), point]
-    return out
