@@ -201,6 +201,39 @@ def test_a_tracker_that_favours_a_direction_shows_a_spread():
     assert_allclose(up.errors_px[up.angles_deg.index(90)], 0)
 
 
+def test_excursions_are_relative_to_the_true_ones():
+    assert finish(rigid_motion(seeing(), spot(), ask(), SPAN)).excursion_shares == (1,) * 8
+    assert finish(rigid_motion(resting(), spot(), ask(), SPAN)).excursion_shares == (0,) * 8
+    half = finish(rigid_motion(drifting(1, 0), spot(), ask(), SPAN, travel_px=8))
+    assert half.excursion_shares[0] == pytest.approx(0.5)
+
+
+def test_equal_steps_of_parts_of_a_px_and_noise_that_stays_behind():
+    still, moving = (
+        speckle_clip(shift(step, 0.0), frames=FRAMES, width=97, height=81, seed=4).frames
+        for step in (0.0, 1.25)
+    )
+    inner = (slice(None), slice(10, -10), slice(15, -15))
+    seen = []
+
+    def look(video, frame, home, xy):
+        seen.append(video.frames(range(frame, frame + 1))[0].astype(float))
+        return xy
+
+    def pictures(noise_grey):
+        seen.clear()
+        given = (clip(still), ask(0, [(45.0, 40.0)]), SPAN)
+        work = rigid_motion(Fake(look), *given, travel_px=5, whole=False, noise_grey=noise_grey)
+        assert_allclose(finish(work).errors_px, 1.25 * MEAN_LAG)
+        return np.array(seen[:FRAMES])
+
+    shown = pictures(0.0)
+    assert (shown - moving)[inner].std() < 0.15 * (shown[0] - moving)[inner].std()
+    noise = (pictures(4.0) - shown)[inner].reshape(FRAMES, -1)
+    assert noise.std() == pytest.approx(4.0, rel=0.1)
+    assert abs(np.corrcoef(noise) - np.eye(FRAMES)).max() < 0.1
+
+
 def test_a_clip_with_a_truth_goes_on_moving():
     truth = ask().xy + np.arange(FRAMES)[:, None, None] * np.array([1, -1])
     video = spot((1, -1))

@@ -31,6 +31,7 @@ from napari_usstrack.metrics.trials import (
     counted_rows,
     frozen,
     mapped,
+    noisy,
     shifted,
 )
 
@@ -137,6 +138,9 @@ class Directions:
         Largest less smallest of `errors_px`.
     no_motion_px : float
         Mean error of never moving a point, for scale.
+    excursion_shares : tuple of float
+        Mean distance of the answers from their queries over that of the true
+        places; 1 is right.
     """
 
     angles_deg: tuple[int, ...]
@@ -146,6 +150,7 @@ class Directions:
     mean_px: float
     spread_px: float
     no_motion_px: float
+    excursion_shares: tuple[float, ...]
 
 
 def rigid_motion(
@@ -156,13 +161,15 @@ def rigid_motion(
     *,
     travel_px: float = 10.0,
     truth: ArrayLike | None = None,
+    whole: bool = True,
+    noise_grey: float = 0.0,
+    seed: int = 0,
 ) -> Work[Directions]:
     """Error under rigid motion in eight directions.
 
     Without a truth, one frame (the first query's) moves in a straight line.
     With one, the clip's own motion goes on inside the moving picture and the
-    truth is moved along. Shifts are whole px, so that no interpolation blurs
-    one direction more than another and the truth is exact.
+    truth is moved along.
 
     Parameters
     ----------
@@ -177,6 +184,14 @@ def rigid_motion(
         Length of the way from the first to the last frame of the span.
     truth : array_like, shape (len(span), queries, 2), optional
         True path of each query in the clip as it is, px; NaN where unknown.
+    whole : bool
+        Shift by whole px, so that no interpolation blurs one direction more
+        than another; else by the same in every frame, parts of a px as well.
+    noise_grey : float
+        Standard deviation of noise that is new in every frame and does not
+        move, grey levels of 255.
+    seed : int
+        Of the noise.
 
     Returns
     -------
@@ -188,19 +203,15 @@ def rigid_motion(
     ValueError
         For a truth of another shape, or a query outside the span.
     """
-    if any(frame not in span for frame in queries.frame.tolist()):
-        raise ValueError(f"queries must lie in {span}, got {queries.frame.tolist()}")
-    still: Floats = np.broadcast_to(queries.xy, (len(span), len(queries), 2))
-    path = still if truth is None else np.asarray(truth, dtype=np.float64)
-    if path.shape != still.shape:
-        raise ValueError(f"truth must have shape {still.shape}, got {path.shape}")
+    path = _path(queries, span, truth)
     moving = frozen(video, int(queries.frame[0])) if truth is None and len(queries) else video
     found: list[_Miss] = []
     total = UNITS * len(ANGLES_DEG)
     for i, angle in enumerate(ANGLES_DEG):
-        offsets = _straight(video.info.frame_count, span, travel_px, angle)
+        offsets = _straight(video.info.frame_count, span, travel_px, angle, whole)
         trial = shifted(moving, queries, span, offsets)
-        work = tracker.track(trial.video, trial.queries, span)
+        shown = noisy(trial.video, noise_grey, seed) if noise_grey else trial.video
+        work = tracker.track(shown, trial.queries, span)
         cells = yield from part(work, UNITS * i, UNITS, total)
         found.append(_miss(cells.xy, path + offsets[span.start : span.stop, None], trial))
     yield Progress(total, total)
@@ -214,7 +225,19 @@ def rigid_motion(
         mean_px=mean_or_nan(errors),
         spread_px=max(known) - min(known) if known else float("nan"),
         no_motion_px=mean_or_nan([miss.no_motion_px for miss in found]),
+        excursion_shares=tuple(miss.excursion_share for miss in found),
     )
+
+
+def _path(queries: Queries, span: range, truth: ArrayLike | None) -> Floats:
+    """True path of each query before the picture is moved; at rest without a truth."""
+    if any(frame not in span for frame in queries.frame.tolist()):
+        raise ValueError(f"queries must lie in {span}, got {queries.frame.tolist()}")
+    still: Floats = np.broadcast_to(queries.xy, (len(span), len(queries), 2))
+    path = still if truth is None else np.asarray(truth, dtype=np.float64)
+    if path.shape != still.shape:
+        raise ValueError(f"truth must have shape {still.shape}, got {path.shape}")
+    return path
 
 
 @dataclass(frozen=True)
@@ -223,24 +246,32 @@ class _Miss:
     mm: float
     lost: float
     no_motion_px: float
+    excursion_share: float
 
 
-def _straight(frames: int, span: range, travel_px: float, angle_deg: float) -> NDArray[np.intp]:
-    """Whole px to the right and down in every frame; none before the span, all after it."""
+def _straight(
+    frames: int, span: range, travel_px: float, angle_deg: float, whole: bool
+) -> NDArray[np.intp] | Floats:
+    """Px to the right and down in every frame; none before the span, all after it."""
     share = np.clip((np.arange(frames) - span.start) / max(len(span) - 1, 1), 0.0, 1.0)
     turn = np.deg2rad(angle_deg)
     way = travel_px * np.array([np.cos(turn), -np.sin(turn)])
-    return np.rint(np.round(share[:, None] * way, 9)).astype(np.intp)
+    offsets = np.asarray(np.round(share[:, None] * way, 9), dtype=np.float64)
+    return np.rint(offsets).astype(np.intp) if whole else offsets
 
 
 def _miss(xy: Floats, path: Floats, trial: Trial) -> _Miss:
     info = trial.video.info
     scored = counted_rows(trial.queries, trial.span) & inside(path, info.width, info.height)
-    apart = distance(xy, path)
+    apart, away = distance(xy, path), distance(xy, trial.queries.xy)
+    true_away = distance(path, trial.queries.xy)
+    placed = scored & ~np.isnan(apart)
+    way = float(true_away[placed].sum())
     mm = info.calibration.mm
     return _Miss(
         px=mean_or_nan(apart[scored]),
         mm=mean_or_nan(distance(mm(xy), mm(path))[scored]),
         lost=mean_or_nan(np.isnan(apart)[scored]),
-        no_motion_px=mean_or_nan(distance(path, trial.queries.xy)[scored]),
+        no_motion_px=mean_or_nan(true_away[scored]),
+        excursion_share=float(away[placed].sum()) / way if way > 0 else float("nan"),
     )

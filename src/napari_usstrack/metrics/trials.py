@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_usstrack.core.calibration import Calibration
 from napari_usstrack.core.coords import Chain, Flip, Transpose, swapped
@@ -184,18 +185,21 @@ def recoloured(
     return Trial(changed, queries, span, lambda xy: xy)
 
 
-def shifted(video: Video, queries: Queries, span: range, offsets: NDArray[np.intp]) -> Trial:
-    """Shift every picture, and the queries with it, by whole px.
+def shifted(
+    video: Video, queries: Queries, span: range, offsets: NDArray[np.intp] | Floats
+) -> Trial:
+    """Shift every picture, and the queries with it.
 
-    Whole px, because interpolation would blur some shifts and not others. The
-    picture's edge is repeated where nothing is left.
+    By whole px where it matters that all shifts are equally sharp: a part of a
+    px is interpolated (quintic spline), which blurs a little. The picture's
+    edge is repeated where nothing is left.
 
     Parameters
     ----------
     video, queries, span
         To be shifted.
-    offsets : intp ndarray, shape (frames of the clip, 2)
-        (x, y) px to the right and down.
+    offsets : ndarray, shape (frames of the clip, 2)
+        (x, y) px to the right and down; integers for whole px.
     """
 
     def read(frames: range) -> Grey:
@@ -208,7 +212,10 @@ def shifted(video: Video, queries: Queries, span: range, offsets: NDArray[np.int
     return Trial(redrawn(video, read), asked, span, lambda xy: xy - by)
 
 
-def _shift(picture: Grey, offset: NDArray[np.intp]) -> Grey:
+def _shift(picture: Grey, offset: NDArray[np.intp] | Floats) -> Grey:
+    if offset.dtype.kind == "f":
+        moved = ndimage.shift(picture.astype(np.float64), offset[::-1], order=5, mode="nearest")
+        return _grey(moved)
     height, width = picture.shape
     rows = np.clip(np.arange(height) - offset[1], 0, height - 1)
     columns = np.clip(np.arange(width) - offset[0], 0, width - 1)
@@ -230,13 +237,23 @@ def frozen(video: Video, frame: int, *, noise_grey: float = 0.0, seed: int = 0) 
     """
     picture = video.frames(range(frame, frame + 1))[0]
 
+    still = redrawn(video, lambda frames: np.repeat(picture[None], len(frames), axis=0))
+    return noisy(still, noise_grey, seed) if noise_grey else still
+
+
+def noisy(video: Video, noise_grey: float, seed: int = 0) -> CallbackVideo:
+    """The same clip with fresh noise in every frame; arguments as in `frozen`."""
+
     def read(frames: range) -> Grey:
-        if not noise_grey:
-            return np.repeat(picture[None], len(frames), axis=0)
-        noise = [np.random.default_rng([seed, i]).normal(size=picture.shape) for i in frames]
-        return np.clip(np.rint(picture + noise_grey * np.stack(noise)), 0, 255).astype(np.uint8)
+        pictures = video.frames(frames)
+        noise = [np.random.default_rng([seed, i]).normal(size=pictures.shape[1:]) for i in frames]
+        return _grey(pictures + noise_grey * np.stack(noise))
 
     return redrawn(video, read)
+
+
+def _grey(values: Floats) -> Grey:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def redrawn(

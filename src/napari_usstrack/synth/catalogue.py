@@ -45,7 +45,11 @@ def draw(
         What the builder lets a caller fix.
     """
     anatomy, scanner = np.random.default_rng([seed, *name.encode()]).spawn(2)
-    scene = SCENES[name](anatomy, frames, orientation=orientation, **fixed)
+    return scanned(SCENES[name](anatomy, frames, orientation=orientation, **fixed), scanner)
+
+
+def scanned(scene: Scene, scanner: np.random.Generator) -> Scene:
+    """Draw the settings of a scanner, and how soon speckle fades."""
     restless, life = _fading(scene.probe, scanner)
     bodies = tuple(
         replace(body, restless=restless, lifetime_s=_scaled(body.lifetime_s, life))

@@ -6,6 +6,8 @@ the long axis along y: the valve plane lies below.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,26 @@ APEX = 0.5
 POINTS = 241
 
 
-def left_ventricle(random: np.random.Generator, function: Function, *, septum: float) -> Strip:
+@dataclass(frozen=True)
+class Size:
+    """A left ventricle at end diastole, along the middle of its wall.
+
+    Attributes
+    ----------
+    length_mm, half_mm : float
+        From the apex to the valve plane, and half the largest width.
+    wall_mm : float
+        Thickness of the wall at the base.
+    """
+
+    length_mm: float
+    half_mm: float
+    wall_mm: float
+
+
+def left_ventricle(
+    random: np.random.Generator, function: Function, *, septum: float, size: Size | None = None
+) -> Strip:
     """Wall from the base on the left over the apex to the base on the right.
 
     Parameters
@@ -30,8 +51,13 @@ def left_ventricle(random: np.random.Generator, function: Function, *, septum: f
         How it contracts.
     septum : float
         Width of the left half relative to the right one.
+    size : Size, optional
+        Any adult one when left out.
     """
-    length, half = random.uniform(76.0, 98.0), random.uniform(25.0, 31.5)
+    if size is None:
+        length, half = random.uniform(76.0, 98.0), random.uniform(25.0, 31.5)
+    else:
+        length, half = size.length_mm, size.half_mm
     curve = Curve.through(_bullet(random, length, half, septum), POINTS)
     share = np.linspace(0.0, 1.0, POINTS)
     apex = int(np.hypot(*(curve.points - [0.0, 0.0]).T).argmin())
@@ -49,7 +75,7 @@ def left_ventricle(random: np.random.Generator, function: Function, *, septum: f
     apart = curve.points[:, 0] - axis_x
     return Strip(
         curve,
-        _thickness(random, share),
+        _thickness(random, share, size.wall_mm if size else None),
         {channel: values * rise for channel, values in strain.items()},
         around,
         np.abs(curve.normal[:, 0]) / (np.abs(apart) + 3.0),
@@ -86,8 +112,9 @@ def _bullet(random: np.random.Generator, length: float, half: float, septum: flo
     return np.stack([x, y + random.uniform(-0.1, 0.1) * x * down**2], axis=1)
 
 
-def _thickness(random: np.random.Generator, share: Floats) -> Floats:
-    base, apex = random.uniform(8.0, 11.0), random.uniform(0.5, 0.7)
+def _thickness(random: np.random.Generator, share: Floats, base: float | None) -> Floats:
+    base = random.uniform(8.0, 11.0) if base is None else base
+    apex = random.uniform(0.5, 0.7)
     left, right = random.uniform(0.92, 1.08, 2)
     thin = 1.0 - (1.0 - apex) * np.exp(-(((share - APEX) / 0.13) ** 2))
     ends = np.minimum(share, 1.0 - share)
@@ -241,10 +268,15 @@ def _pair(
 
 
 def four_chambers(
-    random: np.random.Generator, lv_function: Function, rv_function: Function, *, rv_mm: float
+    random: np.random.Generator,
+    lv_function: Function,
+    rv_function: Function,
+    *,
+    rv_mm: float,
+    size: Size | None = None,
 ) -> Anatomy:
     """Both ventricles and atria; the right heart on the left."""
-    lv = left_ventricle(random, lv_function, septum=random.uniform(0.82, 1.0))
+    lv = left_ventricle(random, lv_function, septum=random.uniform(0.82, 1.0), size=size)
     rv, rv_cavity, septal = right_ventricle(random, lv, rv_function, width_mm=rv_mm)
     lv_cavity, free = inner(lv), inner(rv, 60)
     septal_side = outer(lv, 0.33, 0.06, 60)
@@ -275,9 +307,11 @@ def four_chambers(
     )
 
 
-def two_chambers(random: np.random.Generator, function: Function) -> Anatomy:
+def two_chambers(
+    random: np.random.Generator, function: Function, size: Size | None = None
+) -> Anatomy:
     """Left ventricle and atrium; the inferior wall on the left."""
-    lv = left_ventricle(random, function, septum=random.uniform(0.92, 1.08))
+    lv = left_ventricle(random, function, septum=random.uniform(0.92, 1.08), size=size)
     cavity = inner(lv)
     left, right = cavity[0], cavity[-1]
     bulge = (random.uniform(0.02, 0.15), random.uniform(0.02, 0.15))
@@ -294,9 +328,9 @@ def two_chambers(random: np.random.Generator, function: Function) -> Anatomy:
     )
 
 
-def long_axis(random: np.random.Generator, function: Function) -> Anatomy:
+def long_axis(random: np.random.Generator, function: Function, size: Size | None = None) -> Anatomy:
     """Left ventricle and atrium, outflow tract and aorta on the right."""
-    lv = left_ventricle(random, function, septum=random.uniform(0.95, 1.1))
+    lv = left_ventricle(random, function, septum=random.uniform(0.95, 1.1), size=size)
     cavity = inner(lv)
     left, right = cavity[0], cavity[-1]
     joint = left + random.uniform(0.52, 0.6) * (right - left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -58,6 +59,19 @@ def drawn_pose(
         pivot=(0.0, 0.0),
         at=(float(random.normal(0.0, 3.0)), float(random.uniform(14.0, 26.0))),
         sway=sway,
+    )
+
+
+def found_again(
+    random: np.random.Generator, pose: Pose, *, shift_mm: float = 2.0, turn_deg: float = 3.0
+) -> Pose:
+    """The same view once more: probe put down and turned a little differently, other breathing."""
+    across, along = random.normal(0.0, shift_mm, 2)
+    return replace(
+        pose,
+        turn_deg=pose.turn_deg + float(random.normal(0.0, turn_deg)),
+        at=(pose.at[0] + float(across), pose.at[1] + float(along)),
+        sway=_sway(random),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from napari_usstrack.synth.heart.anatomy import Anatomy, Layers
-from napari_usstrack.synth.heart.apical import four_chambers, inner, long_axis, two_chambers
+from napari_usstrack.synth.heart.apical import Size, four_chambers, inner, long_axis, two_chambers
 from napari_usstrack.synth.heart.beats import Beats
 from napari_usstrack.synth.heart.exam import beam_origin, drawn_pose, drawn_probe
 from napari_usstrack.synth.heart.function import SEGMENTS, Disorder, Function
@@ -57,6 +57,12 @@ class Options:
         Frames per second; None for 24 to 50.
     equal_beats : bool
         All beats alike.
+    beats : Beats or None
+        All of them; None draws some.
+    function : Function or None
+        Of the left ventricle; None draws one.
+    size : Size or None
+        Of the left ventricle in an apical view; None draws one.
     """
 
     frame_count: int = 64
@@ -64,6 +70,9 @@ class Options:
     disordered: int | None = None
     fps: float | None = None
     equal_beats: bool = False
+    beats: Beats | None = None
+    function: Function | None = None
+    size: Size | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +105,7 @@ def heart_a4c(seed: Seed, frame_count: int = 64, **fixed: Any) -> Scene:
 
     def draw(random: np.random.Generator, options: Options) -> View:
         lv, rv = _function(random, options), Function(random.uniform(-0.26, -0.14))
-        anatomy = four_chambers(random, lv, rv, rv_mm=random.uniform(28.0, 37.0))
+        anatomy = four_chambers(random, lv, rv, rv_mm=random.uniform(28.0, 37.0), size=options.size)
         return _apical("heart-a4c", anatomy, lv, ("septal", "lateral"))
 
     return _scene(seed, Options(frame_count, **fixed), draw)
@@ -107,7 +116,8 @@ def heart_a2c(seed: Seed, frame_count: int = 64, **fixed: Any) -> Scene:
 
     def draw(random: np.random.Generator, options: Options) -> View:
         lv = _function(random, options)
-        return _apical("heart-a2c", two_chambers(random, lv), lv, ("inferior", "anterior"))
+        anatomy = two_chambers(random, lv, options.size)
+        return _apical("heart-a2c", anatomy, lv, ("inferior", "anterior"))
 
     return _scene(seed, Options(frame_count, **fixed), draw)
 
@@ -118,7 +128,7 @@ def heart_a3c(seed: Seed, frame_count: int = 64, **fixed: Any) -> Scene:
     def draw(random: np.random.Generator, options: Options) -> View:
         lv = _function(random, options)
         names = ("inferolateral", "anteroseptal")
-        return _apical("heart-a3c", long_axis(random, lv), lv, names)
+        return _apical("heart-a3c", long_axis(random, lv, options.size), lv, names)
 
     return _scene(seed, Options(frame_count, **fixed), draw)
 
@@ -160,6 +170,8 @@ BUILDERS: dict[str, Callable[..., Scene]] = {
 
 
 def _function(random: np.random.Generator, options: Options, *, closed: bool = False) -> Function:
+    if options.function is not None:
+        return options.function
     disorder = Disorder.drawn(random, options.disordered, closed=closed)
     return Function(random.uniform(-0.24, -0.09), disorder, random.normal(0.0, 0.07, SEGMENTS))
 
@@ -204,7 +216,9 @@ def _view(
 def _scene(seed: Seed, options: Options, draw: Draw) -> Scene:
     random = np.random.default_rng(seed)
     fps = options.fps or float(random.uniform(24.0, 50.0))
-    beats = Beats.drawn(random, options.frame_count / fps, equal=options.equal_beats)
+    beats = options.beats or Beats.drawn(
+        random, options.frame_count / fps, equal=options.equal_beats
+    )
     view, layers, motion = _unfolded(random, options, draw, beats, options.frame_count / fps)
     probe = drawn_probe(random, view.anatomy)
     pose = drawn_pose(random, view.anatomy, probe, anyhow=options.orientation == "any")
