@@ -306,6 +306,10 @@ def _inputs(
 
 
 def _warn(tracker: Tracker, video: Video) -> None:
+    from napari_usstrack.pipelines.unfamiliar import unfamiliar
+
+    if strange := unfamiliar(tracker, video):
+        typer.echo(f"warning: {strange}.", err=True)
     if tracker.traits.scaled and video.info.spacing_mm is None:
         typer.echo(
             f"warning: {tracker.traits.name} sizes what it matches in mm, and the scale of this "

@@ -316,5 +316,5 @@ def confidence(gap_px: NDArray[np.floating], residual: NDArray[np.floating]) -> 
     residual : ndarray
         Mean absolute grey difference of the matched windows.
     """
-    lost = np.minimum(residual, MOST_RESIDUAL)
+    lost = np.clip(residual, 0.0, MOST_RESIDUAL)
     return 1.0 / (1.0 + gap_px.astype(np.float64) ** 2) / (1.0 + (lost / 40.0) ** 2)

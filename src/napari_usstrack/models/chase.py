@@ -125,8 +125,13 @@ class Chase:
         if expected is not None:
             known = torch.isfinite(expected).all(dim=-1, keepdim=True)
             at, ahead = torch.where(known, expected, at), torch.where(known, expected, ahead)
-        guess = self._guess(self._wanted.of(rows), maps, at)
-        next_to = self._guess(self._latest.of(rows), maps, at)
+        both = Descriptors(
+            *(
+                torch.cat([a[rows], b[rows]])
+                for a, b in zip(self._wanted, self._latest, strict=True)
+            )
+        )
+        guess, next_to = self._guess(both, maps, torch.cat([at, at])).split(len(rows))
         recent = [each.of(rows) for each in self._recent]
         own = [each.of(rows) for each in self._own]
         gone, _ = polished(pictures[0], recent[0], at, STRIDES[0])
@@ -165,15 +170,13 @@ class Chase:
         wide: float = 0.0,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Polish the guess that is most alike, less so far from the middle."""
-        scores = []
-        for guess in guesses:
-            alike = (1.0 - wide) * likeness(pictures[-1], wanted[-1], guess)
-            if wide:
-                alike = alike + wide * likeness(pictures[1], wanted[1], guess, STRIDES[1])
-            far = ((guess - middle) / self.sigma).square().sum(-1)
-            scores.append(alike - STRAY * far)
-        best = torch.stack(scores).argmax(dim=0)
-        start = torch.stack(guesses)[best, torch.arange(len(best), device=best.device)]
+        places = torch.stack(guesses)
+        alike = (1.0 - wide) * likeness(pictures[-1], wanted[-1], places)
+        if wide:
+            alike = alike + wide * likeness(pictures[1], wanted[1], places, STRIDES[1])
+        far = ((places - middle) / self.sigma).square().sum(-1)
+        best = (alike - STRAY * far).argmax(dim=0)
+        start = places[best, torch.arange(len(best), device=best.device)]
         return polished(pictures[-1], wanted[-1], start)
 
 

@@ -8,6 +8,7 @@ was taken, and answers turn and mirror with the pictures.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -53,6 +54,7 @@ class Patches(NamedTuple):
         return Patches(*(each[rows] for each in self))
 
 
+@lru_cache(maxsize=8)
 def _layout(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Offsets of samples (samples, 2) px, and their weights, which sum to 1."""
     step = torch.arange(-REACH, REACH + 1, device=device, dtype=torch.float32)
@@ -86,13 +88,12 @@ def cut(picture: torch.Tensor, xy: torch.Tensor, stride: int = 1) -> torch.Tenso
 def patches(picture: torch.Tensor, xy: torch.Tensor, stride: int = 1) -> Patches:
     """Take patches around points of a picture; see `cut`."""
     _, weight = _layout(xy.device)
-    values = cut(picture, xy, stride)
-    slopes = []
-    for axis in range(2):
-        shift = torch.zeros(2, device=xy.device)
-        shift[axis] = stride
-        ahead, behind = cut(picture, xy + shift, stride), cut(picture, xy - shift, stride)
-        slopes.append((ahead - behind) / (2.0 * stride))
+    shifts = stride * torch.tensor(
+        [[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], device=xy.device
+    )
+    five = cut(picture, (xy + shifts[:, None]).flatten(0, 1), stride)
+    values, right, left, below, above = five.view(5, len(xy), -1)
+    slopes = [(right - left) / (2.0 * stride), (below - above) / (2.0 * stride)]
     gradient = torch.stack(slopes, dim=-1)
     weighted = gradient * weight[:, None]
     normal = gradient.transpose(1, 2) @ weighted
@@ -148,9 +149,21 @@ def covariances(picture: torch.Tensor, wanted: Patches, xy: torch.Tensor) -> tor
 def likeness(
     picture: torch.Tensor, wanted: Patches, xy: torch.Tensor, stride: int = 1
 ) -> torch.Tensor:
-    """Correlation of patches with those of a picture at places, (points,)."""
+    """Correlation of patches with those of a picture at places.
+
+    Parameters
+    ----------
+    picture, wanted, stride
+        As for `polished`.
+    xy : tensor, shape (..., points, 2)
+        Px; several places for each point, if wanted.
+
+    Returns
+    -------
+    tensor, shape (..., points)
+    """
     _, weight = _layout(xy.device)
-    found = cut(picture, xy, stride)
+    found = cut(picture, xy.reshape(-1, 2), stride).view(*xy.shape[:-1], -1)
     both = (weight * found * wanted.values).sum(-1)
     power = (weight * found.square()).sum(-1)
     return both * torch.rsqrt((power * wanted.power).clamp(min=1e-6))

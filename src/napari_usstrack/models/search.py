@@ -81,7 +81,7 @@ class Working:
         mm = None if spacing is None else float(np.mean(np.array(spacing) / grid.factor))
         return cls(grid, mm)
 
-    def pictures(self, frames: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    def pictures(self, frames: NDArray[np.uint8], device: torch.device | str) -> torch.Tensor:
         """Frames as the network sees them, float, 0 to 255."""
         grey = torch.from_numpy(np.array(frames)).to(device).float()[:, None]
         width, height = self.grid.size

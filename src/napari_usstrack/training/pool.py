@@ -58,7 +58,7 @@ class Pool:
             return self._make(number)
         path = self._file(number)
         if path.exists():
-            return _read(path, self._device)
+            return read_clip(path, self._device)
         clip = self._make(number)
         part = path.with_suffix(".part.npz")
         np.savez(
@@ -77,7 +77,8 @@ class Pool:
         return self._folder / f"clip-{number}.npz"
 
 
-def _read(path: Path, device: torch.device) -> TrainingClip:
+def read_clip(path: Path, device: torch.device) -> TrainingClip:
+    """Read a clip of a pool."""
     with np.load(path) as kept:
         return TrainingClip(
             frames=torch.from_numpy(kept["frames"]).to(device),
