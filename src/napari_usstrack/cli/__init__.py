@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_usstrack.cli import scoring, smoothing
+from napari_usstrack.cli import scoring, smoothing, training
 from napari_usstrack.cli.parts import (
     Clip,
     Output,
@@ -229,6 +229,8 @@ def demo(
 smooth = app.command(epilog=smoothing.EXAMPLE)(smoothing.smooth)
 evaluate = app.command(epilog=scoring.EVALUATE_EXAMPLE)(scoring.evaluate)
 benchmark = app.command(epilog=scoring.BENCHMARK_EXAMPLE)(scoring.benchmark)
+pretrain = app.command(epilog=training.PRETRAIN_EXAMPLE)(training.pretrain)
+finetune = app.command(epilog=training.FINETUNE_EXAMPLE)(training.finetune)
 
 
 @app.command(name="open", epilog="Example: usstrack open trial01.mp4 trial02.mp4")

@@ -67,14 +67,25 @@ def read_tracks(
 
 def _of_project(path: Path, info: VideoInfo, run: str | None) -> Tracks:
     project = projects.load(path, info)
-    runs = {name: tracks for name, tracks in project.runs.items() if name != PROPOSALS}
-    named = ", ".join(runs) or "none"
-    if run is not None and run not in runs:
-        raise UsstrackError(f"{path} has no run '{run}'; it has: {named}.")
+    runs = runs_of(path, project, run)
     if run is None and len(runs) > 1:
-        raise UsstrackError(f"{path} has the runs {named}; choose one with --run.")
+        raise UsstrackError(f"{path} has the runs {', '.join(runs)}; choose one with --run.")
     labels, proposals = project.annotations, project.runs.get(PROPOSALS)
     if proposals is not None and (proposals.source > Source.MISSING).any():
         labels = labels.over(proposals)
     chosen = runs[run] if run is not None else next(iter(runs.values()), None)
     return (labels if chosen is None else labels.over(chosen)).with_video(info)
+
+
+def runs_of(path: Path, project: projects.Project, run: str | None) -> dict[str, Tracks]:
+    """Runs of a project but proposals.
+
+    Raises
+    ------
+    UsstrackError
+        If a run is named that is not among them.
+    """
+    runs = {name: tracks for name, tracks in project.runs.items() if name != PROPOSALS}
+    if run is not None and run not in runs:
+        raise UsstrackError(f"{path} has no run '{run}'; it has: {', '.join(runs) or 'none'}.")
+    return runs

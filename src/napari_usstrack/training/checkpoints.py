@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from napari_usstrack.core.errors import UsstrackError
+from napari_usstrack.io.atomic import replacing
+from napari_usstrack.models.weights import KEY
 from napari_usstrack.training.validation import Scores
 
 LAST, BEST = "checkpoint.safetensors", "best.safetensors"
@@ -52,7 +57,7 @@ class Checkpoint:
             return cls()
         device = next(network.parameters()).device
         with safe_open(path, "pt", device=str(device)) as kept:
-            facts = json.loads(kept.metadata()["usstrack"])
+            facts = json.loads(kept.metadata()[KEY])
             tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118
         network.load_state_dict(_within(tensors, "network."))
         _restore(optimizer, network, tensors)
@@ -82,7 +87,7 @@ class Checkpoint:
         }
         path = folder / (BEST if best else LAST)
         part = path.with_suffix(".part")
-        save_file(tensors, part, {"usstrack": json.dumps({**facts, "state": state})})
+        save_file(tensors, part, {KEY: json.dumps({**facts, "state": state})})
         part.replace(path)
 
     def note(self, loss: float, error_px: float, rate: float) -> None:
@@ -102,10 +107,46 @@ class Checkpoint:
         self.scores.append([self.step, self.minutes, *scores])
 
     @property
+    def best(self) -> list[float] | None:
+        """The validation with the smallest mean error, the latest of equals."""
+        return min(reversed(self.scores), key=lambda row: row[3], default=None)
+
+    @property
     def best_is_last(self) -> bool:
         """Whether no validation before the last found a smaller mean error."""
         means = [row[3] for row in self.scores]
         return means[-1] <= min(means)
+
+
+def facts_in(folder: Path) -> dict[str, Any] | None:
+    """What the checkpoint of a folder says of its training; None where there is none.
+
+    Raises
+    ------
+    UsstrackError
+        If it is damaged.
+    """
+    path = folder / LAST
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as kept:
+            facts: dict[str, Any] = json.loads(kept.metadata()[KEY])
+        Checkpoint(**facts["state"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise UsstrackError(
+            f"{path} cannot be read as a checkpoint ({error}); train anew in another folder"
+        ) from error
+    return facts
+
+
+def write_weights(network: nn.Module, path: Path, facts: Mapping[str, Any]) -> str:
+    """Write a network for `models.weights.load`, whole or not at all; returns its SHA-256."""
+    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+    with replacing(path) as part:
+        save_file(tensors, part, {KEY: json.dumps(facts)})
+        digest = hashlib.sha256(part.read_bytes()).hexdigest()
+    return digest
 
 
 def _within(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -49,6 +49,9 @@ class TrainingClip:
     mm_per_px : float
     scene : str
         Kind of scene.
+    known : bool tensor, shape (frames, points), optional
+        Where `seen` says something; everywhere when left out. A point that
+        nobody looked for is neither seen nor known.
     """
 
     frames: torch.Tensor
@@ -56,10 +59,18 @@ class TrainingClip:
     seen: torch.Tensor
     mm_per_px: float
     scene: str
+    known: torch.Tensor | None = None
 
     def part(self, frames: torch.Tensor | slice) -> TrainingClip:
         """Some of the frames."""
-        return replace(self, frames=self.frames[frames], xy=self.xy[frames], seen=self.seen[frames])
+        known = None if self.known is None else self.known[frames]
+        return replace(
+            self,
+            frames=self.frames[frames],
+            xy=self.xy[frames],
+            seen=self.seen[frames],
+            known=known,
+        )
 
 
 def drawn_clip(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_usstrack.models.specknet import Descriptors, SpeckNet, SpeckNetSettings
-from napari_usstrack.training.augment import changed
+from napari_usstrack.models.specknet import SpeckNet, SpeckNetSettings
 from napari_usstrack.training.checkpoints import Checkpoint
 from napari_usstrack.training.clips import TrainingClip, drawn_clip
-from napari_usstrack.training.losses import Losses, losses, pooled
+from napari_usstrack.training.losses import Losses
 from napari_usstrack.training.pool import Pool
-from napari_usstrack.training.recipes import Recipe
+from napari_usstrack.training.recipes import RECIPES, Recipe
+from napari_usstrack.training.steps import learn, matched, optimizer_of, set_rate, varied
 from napari_usstrack.training.validation import Scores, validate, validation_clips
-from napari_usstrack.training.warps import still, warped
-
-BETAS = (0.9, 0.99)
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,41 @@ class Plan:
     rate: float = 4e-3
     validate_min: float = 5.0
     device: str = "cpu"
+
+    def plain(self) -> dict[str, Any]:
+        """All of it but the device as plain values, for files."""
+        return {
+            "recipe": self.recipe.name,
+            "network": self.network.plain(),
+            "seed": self.seed,
+            "side_px": self.side,
+            "batch": [self.clips, self.frames, self.points],
+            "pool": [self.pool, self.renew_every],
+            "rate": self.rate,
+            "planned_minutes": self.minutes,
+            "validate_minutes": self.validate_min,
+        }
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any], device: str) -> Plan:
+        """Read what `plain` wrote."""
+        clips, frames, points = facts["batch"]
+        pool, renew_every = facts.get("pool", (cls.pool, cls.renew_every))
+        return cls(
+            RECIPES[facts["recipe"]],
+            SpeckNetSettings(**facts["network"]),
+            minutes=facts["planned_minutes"],
+            seed=facts["seed"],
+            side=facts["side_px"],
+            clips=clips,
+            frames=frames,
+            points=points,
+            pool=pool,
+            renew_every=renew_every,
+            rate=facts["rate"],
+            validate_min=facts.get("validate_minutes", cls.validate_min),
+            device=device,
+        )
 
 
 @dataclass(frozen=True)
@@ -115,11 +147,12 @@ def train(plan: Plan, folder: Path, *, piece_min: float = math.inf) -> Training:
     Returns
     -------
     Checkpoint
-        The last state; ``done`` tells whether the training is over.
+        The last state; the training is over when its minutes have reached the plan's.
     """
     run = _Run(plan, folder)
     begun = time.monotonic()
     try:
+        run.save()  # so that clips never lie in a folder without the plan they were made for
         yield from run.prepare()
         while not run.over and time.monotonic() - begun < 60.0 * piece_min:
             yield run.step()
@@ -135,9 +168,7 @@ class _Run:
         self.plan, self.folder = plan, folder
         torch.manual_seed(plan.seed)
         self.network = SpeckNet(plan.network).to(plan.device)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=plan.rate, betas=BETAS, weight_decay=1e-6, eps=1e-8
-        )
+        self.optimizer = optimizer_of(self.network, plan.rate)
         self.state = Checkpoint.resumed(folder, self.network, self.optimizer)
         self.pool = Pool(self._made, plan.pool, folder / "clips", plan.device)
         self._validated = self.state.minutes
@@ -166,10 +197,7 @@ class _Run:
             pass
         rate = self._rate()
         found = self._losses(random)
-        self.optimizer.zero_grad(set_to_none=True)
-        found.total.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimizer.step()
+        learn(self.network, self.optimizer, found)
         state.step += 1
         state.minutes += (time.monotonic() - begun) / 60.0
         scores = self._scores()
@@ -185,74 +213,35 @@ class _Run:
         self.state.write(self.folder, self.network, self.optimizer, self._facts())
 
     def _facts(self) -> dict[str, Any]:
-        plan = self.plan
         return {
-            "recipe": plan.recipe.name,
-            "network": plan.network.plain(),
-            "seed": plan.seed,
-            "side_px": plan.side,
-            "batch": [plan.clips, plan.frames, plan.points],
-            "rate": plan.rate,
-            "planned_minutes": plan.minutes,
-            "device": _device_name(plan.device),
+            **self.plan.plain(),
+            "device": _device_name(self.plan.device),
             "threads": torch.get_num_threads(),
         }
 
     def _rate(self) -> float:
-        """One cycle: up in the first tenth, then down to nothing, by planned time."""
+        """One cycle by planned time."""
         part = min(self.state.minutes / self.plan.minutes, 1.0)
-        rise = 0.05
-        share = part / rise if part < rise else (1.0 - part) / (1.0 - rise)
-        rate = self.plan.rate * max(share, 0.01)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+        return set_rate(self.optimizer, self.plan.rate, part)
 
     def _losses(self, random: np.random.Generator) -> Losses:
-        """Encode all frames together, then match each clip with its own query frame."""
+        """What the network makes of a few clips of the pool."""
         plan = self.plan
-        clips = [self._clip(random) for _ in range(plan.clips)]
-        maps = self.network.encode(torch.cat([clip.frames for clip in clips]))
-        parts = []
-        for number, clip in enumerate(clips):
-            own = maps.of(slice(number * plan.frames, (number + 1) * plan.frames))
-            query = self._query(random)
-            asked = torch.nonzero(clip.seen[query])[:, 0]
-            if not len(asked):
-                continue
-            order = torch.from_numpy(random.permutation(len(asked))[: plan.points])
-            asked = asked[order.to(asked.device)]
-            wanted = self.network.describe(
-                own.of(slice(query, query + 1)), clip.xy[query, asked][None]
-            )
-            wanted = Descriptors(*(each[0] for each in wanted))
-            others = [frame for frame in range(plan.frames) if frame != query]
-            xy, seen = clip.xy[others][:, asked], clip.seen[others][:, asked]
-            jitter = torch.from_numpy(random.uniform(-1.0, 1.0, xy.shape)).to(xy)
-            parts.append(losses(self.network, own.of(others), wanted, xy, seen, jitter))
-        if not parts:
-            return self._losses(random)
-        return pooled(parts)
+        while True:
+            clips = [self._clip(random) for _ in range(plan.clips)]
+            found = matched(self.network, clips, self._query, plan.points, random)
+            if found is not None:
+                return found
 
     def _clip(self, random: np.random.Generator) -> TrainingClip:
-        recipe = self.plan.recipe
+        plan = self.plan
         for _ in range(20):
-            clip = self.pool.pick(random)
-            first = int(random.integers(len(clip.frames) - self.plan.frames + 1))
-            chance = random.random()
-            if recipe.query == "first":
-                first = 0
-            clip = clip.part(slice(first, first + self.plan.frames))
-            if chance < recipe.still:
-                clip = still(clip, random)
-            elif chance < recipe.still + recipe.warped:
-                clip = warped(clip, random)
-            clip = changed(clip, recipe.changes, self.plan.side, random)
+            clip = varied(self.pool.pick(random), plan.recipe, plan.frames, plan.side, random)
             if clip.seen.any(dim=0).sum() >= 8:
                 break
         return clip
 
-    def _query(self, random: np.random.Generator) -> int:
+    def _query(self, _clip: TrainingClip, random: np.random.Generator) -> int:
         chance, frames = random.random(), self.plan.frames
         if self.plan.recipe.query == "first" or chance < 0.2:
             return 0

@@ -57,6 +57,7 @@ def losses(
     xy: torch.Tensor,
     seen: torch.Tensor,
     jitter: torch.Tensor,
+    known: torch.Tensor | None = None,
 ) -> Losses:
     """Compare what a network says of frames with the truth.
 
@@ -72,6 +73,8 @@ def losses(
     seen : bool tensor, shape (frames, points)
     jitter : tensor, shape (frames, points, 2)
         -1 to 1: how far the guess is off in training, in units of `JITTER`.
+    known : bool tensor, shape (frames, points), optional
+        Where `seen` says something; everywhere when left out.
     """
     volume = network.volume(maps, wanted)
     columns = volume.shape[-1]
@@ -88,7 +91,8 @@ def losses(
     error = torch.linalg.vector_norm(found.xy.detach() - xy, dim=-1)
     spread = 2.0 * found.spread + apart.clamp(max=20.0).sum(-1) * torch.exp(-found.spread)
     right = (seen & (error < RIGHT_PX)).float()
-    judged = functional.binary_cross_entropy_with_logits(found.seen, right)
+    sight, right = (found.seen, right) if known is None else (found.seen[known], right[known])
+    judged = functional.binary_cross_entropy_with_logits(sight, right)
     return Losses(
         place=_mean(place, seen),
         close=_mean(close, seen),
