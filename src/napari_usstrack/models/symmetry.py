@@ -10,16 +10,12 @@ Cohen and Welling, "Group equivariant convolutional networks" (ICML 2016).
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import nn
 from torch.nn import functional
 
 ORDER = 8
 """Symmetries of the square."""
-GAIN = math.sqrt(2.0 / (1.0 - 1.0 / math.pi))
-"""Keeps the variance of features after a rectifier at one."""
 
 
 def moved(picture: torch.Tensor, element: int) -> torch.Tensor:
@@ -164,11 +160,11 @@ class Plain(nn.Module):
 
 
 def _standard(weight: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-    """Filters of zero mean and fixed power, times a gain for each feature.
+    """Filters of zero mean and unit power, times a gain for each feature.
 
     Qiao et al., "Micro-batch training with batch-channel normalization and weight
-    standardization" (2019); scaled as by Brock et al. (ICLR 2021), so that no other
-    normalisation is needed.
+    standardization" (2019); scaled by the number of inputs as by Brock et al. (ICLR
+    2021), so that no other normalisation is needed.
     """
     flat = weight.flatten(1)
     centred = flat - flat.mean(dim=1, keepdim=True)

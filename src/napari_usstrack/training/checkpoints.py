@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,11 +94,8 @@ class Checkpoint:
     def note(self, loss: float, error_px: float, rate: float) -> None:
         """Add a step to the history."""
         new = [loss, error_px]
-        if not self.running:
-            self.running = new
         self.running = [
-            SMOOTH * old + (1 - SMOOTH) * (value if value == value else old)
-            for old, value in zip(self.running, new, strict=True)
+            _smoothed(old, value) for old, value in zip(self.running or new, new, strict=True)
         ]
         if self.step % EVERY == 0:
             self.history.append([self.step, self.minutes, *self.running, rate])
@@ -147,6 +145,13 @@ def write_weights(network: nn.Module, path: Path, facts: Mapping[str, Any]) -> s
         save_file(tensors, part, {KEY: json.dumps(facts)})
         digest = hashlib.sha256(part.read_bytes()).hexdigest()
     return digest
+
+
+def _smoothed(old: float, new: float) -> float:
+    """A running mean; what is missing takes no part."""
+    if math.isnan(new):
+        return old
+    return new if math.isnan(old) else SMOOTH * old + (1 - SMOOTH) * new
 
 
 def _within(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -171,7 +171,7 @@ class _Run:
         self.optimizer = optimizer_of(self.network, plan.rate)
         self.state = Checkpoint.resumed(folder, self.network, self.optimizer)
         self.pool = Pool(self._made, plan.pool, folder / "clips", plan.device)
-        self._validated = self.state.minutes
+        self._validated = self.state.scores[-1][1] if self.state.scores else 0.0
         self._held: list[TrainingClip] = []
 
     @property
