@@ -13,9 +13,12 @@ from napari_usstrack.pipelines.options import validated, words_of
 
 DEFAULT = "hybrid"
 LINES = "lines"
+FINGERPRINT = "sha256"
+"""Setting that says which weights a network had; nobody chooses it."""
 _HOMES = {
     "hybrid": ("napari_usstrack.pipelines.hybrid", "Hybrid"),
     "tissue-flow": ("napari_usstrack.flow.tissue", "TissueFlow"),
+    "specknet": ("napari_usstrack.models.predictor", "SpeckNetTracker"),
     "lucas-kanade": ("napari_usstrack.flow.lucas_kanade", "LucasKanade"),
     "dense-flow": ("napari_usstrack.flow.dense", "DenseFlow"),
     "block-matching": ("napari_usstrack.flow.block_matching", "BlockMatching"),

@@ -59,6 +59,7 @@ class Preferences:
     def options(self, method: str) -> dict[str, Any]:
         """Settings of a method, with the preferred window where it has one."""
         options = dict(trackers.make(method).settings)
+        options.pop(trackers.FINGERPRINT, None)
         if self.window_px and "window" in options:
             options["window"] = max(self.window_px, SMALLEST_WINDOW)
         return options
