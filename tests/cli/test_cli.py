@@ -20,7 +20,10 @@ from napari_usstrack.io.sample import embedded_cine
 from napari_usstrack.pipelines.scripting import load
 from napari_usstrack.session import Session
 
-COMMANDS = ("info", "track", "fill", "smooth", "convert", "evaluate", "benchmark", "demo", "open")
+COMMANDS = (
+    *("info", "track", "fill", "smooth", "convert", "evaluate", "benchmark", "demo", "open"),
+    *("pretrain", "finetune"),
+)
 
 
 def rows(path: Path) -> list[dict[str, str]]:

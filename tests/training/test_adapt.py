@@ -21,7 +21,7 @@ from napari_usstrack.training.augment import Changes
 from napari_usstrack.training.clips import TrainingClip
 from napari_usstrack.training.steps import matched
 
-FRAMES, SIDE, POINTS = 8, 96, 8
+FRAMES, SIDE, POINTS = 8, 96, 16
 SMALL = SpeckNetSettings(fine=2, middle=3, coarse=3)
 
 
@@ -44,18 +44,22 @@ def truth(speckle):
     return speckle.truth(np.random.default_rng(1).uniform(25, 70, (POINTS, 2)))
 
 
+def labelled_clip(speckle, truth, points, frames, mm):
+    info = VideoInfo(FRAMES, SIDE, SIDE, Calibration(spacing_mm=mm), name="speckle")
+    video = CallbackVideo(info, lambda span: speckle.frames[span.start : span.stop])
+    xy = np.full((FRAMES, points, 2), np.nan)
+    xy[list(frames)] = truth[list(frames), :points]
+    blank = Tracks.blank(info, named_points([f"p{i}" for i in range(points)]))
+    tracks = blank.with_cells(Cells.placed(xy, Source.MANUAL))
+    return video, tracks, tracks.by_hand
+
+
 @pytest.fixture
 def labelled(speckle, truth):
     """A video, its tracks, and which of them count."""
 
-    def make(points=POINTS, frames=range(FRAMES), mm=(0.8, 0.4)):
-        info = VideoInfo(FRAMES, SIDE, SIDE, Calibration(spacing_mm=mm), name="speckle")
-        video = CallbackVideo(info, lambda span: speckle.frames[span.start : span.stop])
-        xy = np.full((FRAMES, points, 2), np.nan)
-        xy[list(frames)] = truth[list(frames), :points]
-        blank = Tracks.blank(info, named_points([f"p{i}" for i in range(points)]))
-        tracks = blank.with_cells(Cells.placed(xy, Source.MANUAL))
-        return video, tracks, tracks.by_hand
+    def make(points=8, frames=range(FRAMES), mm=(0.8, 0.4)):
+        return labelled_clip(speckle, truth, points, frames, mm)
 
     return make
 
@@ -69,8 +73,8 @@ def drained(work):
             return stop.value, reports
 
 
-@pytest.fixture
-def quick(monkeypatch, speckle, truth):
+@pytest.fixture(scope="module")
+def quick(speckle, truth):
     """Generated clips that cost nothing, a plain recipe, and a clock that counts calls."""
 
     def made(_seed, *, frames, **_):
@@ -83,22 +87,24 @@ def quick(monkeypatch, speckle, truth):
             "free",
         )
 
-    monkeypatch.setattr(adapt, "drawn_clip", made)
-    monkeypatch.setattr(adapt, "validation_clips", lambda _device: [made(0, frames=3)])
     plain = Changes(symmetries=False, turn_deg=0.0, zoom=(0.95, 1.05), look=False)
-    monkeypatch.setattr(adapt, "RECIPE", replace(adapt.RECIPE, changes=plain, warped=0.0))
     ticks = count()
-    monkeypatch.setattr(adapt, "time", SimpleNamespace(monotonic=lambda: 0.6 * next(ticks)))
-    return adapt.AdaptPlan(
-        *(0.36, 4e-3),
-        side=64,
-        clips=2,
-        frames=3,
-        pool=1,
-        trials=1000,
-        trial_steps=10,
-        patience=100,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adapt, "drawn_clip", made)
+        patch.setattr(adapt, "validation_clips", lambda _device: [made(0, frames=3)])
+        patch.setattr(adapt, "RECIPE", replace(adapt.RECIPE, changes=plain, warped=0.0))
+        patch.setattr(adapt, "time", SimpleNamespace(monotonic=lambda: 0.6 * next(ticks)))
+        yield adapt.AdaptPlan(
+            minutes=0.6,
+            rate=1e-2,
+            side=64,
+            clips=2,
+            frames=3,
+            pool=1,
+            trials=1000,
+            trial_steps=10,
+            patience=100,
+        )
 
 
 # --- what is learned from --------------------------------------------------------------------
@@ -109,7 +115,7 @@ def test_a_lab_clip_holds_labelled_frames_as_the_network_sees_them(labelled, tru
     assert made.frames.shape == (3, 192, 192)
     assert made.frames.dtype == torch.uint8
     np.testing.assert_allclose(made.factor, 2.0)
-    np.testing.assert_allclose(made.xy, (truth[[1, 4, 5]] + 0.5) * 2 - 0.5)
+    np.testing.assert_allclose(made.xy, (truth[[1, 4, 5], :8] + 0.5) * 2 - 0.5)
     assert made.use.all()
 
 
@@ -203,10 +209,19 @@ def test_parts_hold_labels_of_one_point_and_scattered_points_lie_on_tissue(label
 # --- the trial and the outcome ---------------------------------------------------------------
 
 
-@pytest.fixture
-def parts(labelled):
-    made, _ = drained(lab.lab_clip(*labelled(), side_px=SIDE))
+@pytest.fixture(scope="module")
+def parts(speckle, truth):
+    all_of_it = labelled_clip(speckle, truth, POINTS, range(FRAMES), None)
+    made, _ = drained(lab.lab_clip(*all_of_it, side_px=SIDE))
     return [made], lab.held_out([made])[0]
+
+
+@pytest.fixture(scope="module")
+def adapted(quick, parts):
+    """A network that knew nothing, what came of it, and all reports."""
+    torch.manual_seed(1)
+    network = SpeckNet(SMALL).eval()
+    return network, *drained(adapt.adapt(network, *parts, quick))
 
 
 def test_errors_are_told_in_px_and_mm_of_the_clip(labelled):
@@ -240,31 +255,29 @@ def test_without_a_scale_there_are_no_mm(labelled):
     assert np.isfinite(found.mean_px)
 
 
-def test_held_out_points_are_found_better_after(quick, parts):
-    torch.manual_seed(1)
-    network = SpeckNet(SMALL).eval()
-    as_it_was = {key: value.clone() for key, value in network.state_dict().items()}
-    made, reports = drained(adapt.adapt(network, *parts, quick))
+def test_held_out_points_are_found_better_after(adapted, parts):
+    network, made, reports = adapted
     assert made.better
-    assert made.after.mean_px < 0.8 * made.before.mean_px
-    assert made.steps >= 20
+    assert made.after.mean_px < 0.5 * made.before.mean_px
+    assert made.steps >= 40
     tried = [report.held.mean_px for report in reports if report.held is not None]
     assert tried[0] == made.before.mean_px
     assert min(tried[1:]) == made.after.mean_px
-    again = lab.Trial(*parts, "cpu").errors(made.network)
-    assert again.mean_px == pytest.approx(made.after.mean_px)
-    assert all(torch.equal(value, as_it_was[key]) for key, value in network.state_dict().items())
+    trial = lab.Trial(*parts, "cpu")
+    assert trial.errors(made.network).mean_px == pytest.approx(made.after.mean_px)
+    torch.manual_seed(1)
+    first = SpeckNet(SMALL).state_dict()
+    assert all(torch.equal(value, first[key]) for key, value in network.state_dict().items())
 
 
-def test_a_network_that_gets_worse_is_not_kept(quick, parts, monkeypatch):
+def test_a_network_that_gets_worse_is_not_kept(adapted, quick, parts, monkeypatch):
     def spoil(network, _optimizer, _found):
         with torch.no_grad():
             for value in network.parameters():
                 value.zero_()
 
     monkeypatch.setattr(adapt, "learn", spoil)
-    torch.manual_seed(0)
-    network = SpeckNet(SMALL).eval()
+    network = adapted[1].network
     made, _ = drained(adapt.adapt(network, *parts, replace(quick, minutes=0.01)))
     assert not made.better
     assert made.network is network

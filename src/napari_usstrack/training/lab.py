@@ -194,7 +194,7 @@ class Held(NamedTuple):
 
 
 class Trial:
-    """Looks for held-out labels as the tracker `specknet` does, from each point's first label.
+    """Looks for held-out labels in each frame on its own, from each point's first label.
 
     Parameters
     ----------
