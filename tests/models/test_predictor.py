@@ -519,3 +519,10 @@ def test_a_resized_picture_and_its_positions_belong_together():
     rows, columns = np.indices(picture.shape)
     found = [(picture * axis).sum() / picture.sum() for axis in (columns, rows)]
     np.testing.assert_allclose(found, view.grid.forward(spot), atol=0.05)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is an accelerator here")
+def test_a_device_that_is_not_there_is_one_sentence(weights):
+    tracker = SpeckNetTracker(weights=weights, device="cuda")
+    with pytest.raises(UsstrackError, match="'cuda' is not there"):
+        run(tracker, texture(2), ask(0))

@@ -124,11 +124,12 @@ class SpeckNetTracker:
             Where to search, px of the clip, instead of where points were last
             seen; NaN where nobody knows.
         """
-        from napari_usstrack.models.search import Search, chosen_device
+        from napari_usstrack.models.devices import usable
+        from napari_usstrack.models.search import Search
         from napari_usstrack.models.weights import load
 
         self._digest()
-        network = load(self.path, chosen_device(self.device)).network
+        network = load(self.path, usable(self.device)).network
         side_px, search_mm = self.side_px, self.search_mm
         search = Search(
             network, video, queries, span, side_px=side_px, search_mm=search_mm, expected=expected

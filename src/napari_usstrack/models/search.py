@@ -47,13 +47,6 @@ class Answer(NamedTuple):
     spread_px: Floats
 
 
-def chosen_device(wanted: str) -> str:
-    """The device that is meant by "auto", or the one that is asked for."""
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 @dataclass(frozen=True)
 class Working:
     """The pictures that the network sees.

@@ -67,8 +67,8 @@ def plan_of(minutes: float, seed: int, device: str) -> AdaptPlan:
     UsstrackError
         If the device is not there.
     """
+    from napari_usstrack.models.devices import usable
     from napari_usstrack.training.adapt import AdaptPlan
-    from napari_usstrack.training.devices import usable
 
     return AdaptPlan(minutes=minutes, seed=seed, device=usable(device))
 

@@ -85,8 +85,8 @@ def planned(
     UsstrackError
         If the folder or a value cannot be used.
     """
+    from napari_usstrack.models.devices import usable
     from napari_usstrack.training.checkpoints import LAST, facts_in
-    from napari_usstrack.training.devices import usable
     from napari_usstrack.training.loop import Plan
     from napari_usstrack.training.recipes import RECIPES
 

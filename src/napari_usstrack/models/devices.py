@@ -1,11 +1,10 @@
-"""Where training runs."""
+"""Where a network runs."""
 
 from __future__ import annotations
 
 import torch
 
 from napari_usstrack.core.errors import UsstrackError
-from napari_usstrack.models.search import chosen_device
 
 
 def usable(wanted: str) -> str:
@@ -16,7 +15,9 @@ def usable(wanted: str) -> str:
     UsstrackError
         If this machine or this PyTorch has none.
     """
-    device = chosen_device(wanted)
+    device = wanted
+    if wanted == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -24,6 +25,6 @@ def usable(wanted: str) -> str:
     }
     if not there.get(device, False):
         raise UsstrackError(
-            f"the device '{device}' is not there for PyTorch; choose --device cpu, or auto"
+            f"the device '{device}' is not there for PyTorch; choose the device cpu, or auto"
         )
     return device
