@@ -61,6 +61,7 @@ def test_defaults_are_those_of_the_manifest_and_of_the_code(manifest) -> None:
 @pytest.mark.parametrize("method", trackers.names())
 def test_a_window_of_zero_leaves_the_method_alone(method: str) -> None:
     usual = dict(trackers.make(method).settings)
+    usual.pop(trackers.FINGERPRINT, None)
     assert Preferences().options(method) == usual
     for window_px, used in ((1, 7), (61, 61), (301, 301)):
         chosen = Preferences(window_px=window_px).options(method)
