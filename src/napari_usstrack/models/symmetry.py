@@ -69,17 +69,8 @@ def _table() -> torch.Tensor:
 TABLE = _table()
 
 
-class Lift(nn.Module):
-    """From pictures to features with eight orientations.
-
-    Parameters
-    ----------
-    inputs, features : int
-        Channels of the picture; features, each of which has eight channels.
-    kernel, stride : int
-        Side of the filter, and step. An even side with stride 2 keeps cell
-        centres symmetric.
-    """
+class Plain(nn.Module):
+    """A layer without symmetry: free weights; for comparison, and what the others stand on."""
 
     def __init__(self, inputs: int, features: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -91,15 +82,32 @@ class Lift(nn.Module):
         self.stride, self.padding = stride, (kernel - stride) // 2
 
     def expanded(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Plain filters ``(8 features, inputs, kernel, kernel)`` and bias."""
-        weight = _standard(self.weight, self.gain)
-        turned = torch.stack([moved(weight, g) for g in range(ORDER)], dim=1)
-        return turned.flatten(0, 1), self.bias.repeat_interleave(ORDER)
+        """Filters ``(features, inputs, kernel, kernel)`` and bias."""
+        return _standard(self.weight, self.gain), self.bias
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        """Filter pictures ``(batch, inputs, height, width)``."""
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Filter features ``(batch, inputs, height, width)``."""
         weight, bias = self.expanded()
-        return functional.conv2d(picture, weight, bias, self.stride, self.padding)
+        return functional.conv2d(features, weight, bias, self.stride, self.padding)
+
+
+class Lift(Plain):
+    """From pictures to features with eight orientations.
+
+    Parameters
+    ----------
+    inputs, features : int
+        Channels of the picture; features, each of which has eight channels.
+    kernel, stride : int
+        Side of the filter, and step. An even side with stride 2 keeps cell
+        centres symmetric.
+    """
+
+    def expanded(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Plain filters ``(8 features, inputs, kernel, kernel)`` and bias."""
+        weight, bias = super().expanded()
+        turned = torch.stack([moved(weight, g) for g in range(ORDER)], dim=1)
+        return turned.flatten(0, 1), bias.repeat_interleave(ORDER)
 
 
 class Turning(nn.Module):
@@ -133,28 +141,6 @@ class Turning(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Filter features ``(batch, 8 inputs, height, width)``."""
-        weight, bias = self.expanded()
-        return functional.conv2d(features, weight, bias, self.stride, self.padding)
-
-
-class Plain(nn.Module):
-    """The same layer without symmetry, for comparison: free weights, as many channels."""
-
-    def __init__(self, inputs: int, features: int, kernel: int, stride: int = 1) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(features, inputs, kernel, kernel))
-        self.gain, self.bias = (
-            nn.Parameter(torch.ones(features)),
-            nn.Parameter(torch.zeros(features)),
-        )
-        self.stride, self.padding = stride, (kernel - stride) // 2
-
-    def expanded(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Filters ``(features, inputs, kernel, kernel)`` and bias."""
-        return _standard(self.weight, self.gain), self.bias
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Filter features ``(batch, inputs, height, width)``."""
         weight, bias = self.expanded()
         return functional.conv2d(features, weight, bias, self.stride, self.padding)
 
