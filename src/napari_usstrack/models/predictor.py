@@ -1,4 +1,4 @@
-"""SpeckNet as a tracker: every frame is compared with the query's, nothing else."""
+"""SpeckNet as a tracker: each frame is compared with the query's and with the one before."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ TRAITS = Traits(
     reach="clip",
     bound_px=0.5,
     scaled=True,
-    summary="A network that finds the speckle of the query again in every frame: no drift at "
-    "all, any view, no training by the user.",
+    summary="A pretrained network finds the speckle of the query again in every frame; turned and "
+    "mirrored clips get the same answer, no training by the user.",
 )
 UNKNOWN_WITHIN = 0.004
 """Distance that confidence speaks of without a scale, of the longer side of the frame."""
@@ -57,7 +57,7 @@ class SpeckNetTracker:
     weights : str
         File with weights; those that come with the package when empty.
     device : {"auto", "cpu", "cuda", "mps"}
-        Where the network runs; "auto" takes an accelerator where there is one.
+        Where the network runs; "auto" takes CUDA where there is one.
     sha256 : str
         Fingerprint that the weights must have; any when empty. Results carry
         that of the weights they were made with.

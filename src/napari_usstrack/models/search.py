@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,24 +26,6 @@ UNKNOWN_SEARCH = 0.06
 """Standard deviation of the search without a scale, of the longer side of the frame."""
 CERTAIN_PX = 1e-3
 """How far off a query is taken to be when several queries of one point are joined."""
-
-
-class Answer(NamedTuple):
-    """Where each query was found, of ``[frames, queries]``.
-
-    Attributes
-    ----------
-    xy : float64 ndarray, shape (frames, queries, 2)
-        Px of the clip, NaN where a query was not looked for.
-    seen : float64 ndarray
-        Probability of being visible.
-    spread_px : float64 ndarray
-        Expected distance from the truth along each axis, px of the clip.
-    """
-
-    xy: Floats
-    seen: Floats
-    spread_px: Floats
 
 
 @dataclass(frozen=True)
@@ -176,6 +157,6 @@ class Search:
         self.seen[row, rows] = seen
         self.scale[row, rows] = spread / float(np.mean(self.view.grid.factor))
 
-    def answer(self) -> Answer:
-        """What was found."""
-        return Answer(self.xy, self.seen, self.scale)
+    def answer(self) -> tuple[Floats, Floats, Floats]:
+        """Places, visibility and spread, as in `predictor.Matches`."""
+        return self.xy, self.seen, self.scale
